@@ -1,0 +1,1 @@
+//! The MQTT door: listeners, sessions, enforcement, routing, retained and offline messages

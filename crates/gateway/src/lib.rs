@@ -1,0 +1,1 @@
+//! The HTTP door kit: operations, SigV4, authorization, trail, denials, rendering

@@ -1,0 +1,1 @@
+//! Users, roles, access keys, temporary credentials: the iam and sts APIs

@@ -1,0 +1,2 @@
+//! The Palisade server and command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Certificates: read identities from X.509, issue, validate

@@ -1,0 +1,1 @@
+//! Things, types, groups, billing groups, principals, policies and tags

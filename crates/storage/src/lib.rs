@@ -1,0 +1,1 @@
+//! The database: transactions, group commit, migrations, change feed, sealing; knows no table

@@ -1,0 +1,1 @@
+//! Development only: databases of both engines for tests, invented clocks, golden files
