@@ -1,0 +1,41 @@
+# Two commands do everything on a fresh Debian machine with Rust, Python and Node:
+#   make demo    builds, starts the platform, tells the story, leaves it running
+#   make test    everything: units, both databases, contracts, real clients
+# Each installs what is missing and says so. Nothing is fetched twice.
+
+SHELL := /bin/bash
+VENV := .venv
+CARGO := cargo
+
+.PHONY: demo test lint fmt setup-test setup-demo test-rust test-clients operations fuzz clean
+
+demo:
+	@scripts/setup demo
+	@echo "==> building (a few minutes the first time)"
+	@$(CARGO) build --release --quiet -p palisade
+	@exec target/release/palisade demo $(DEMO_FLAGS)
+
+test:
+	@scripts/setup test
+	@scripts/test
+
+lint:
+	@scripts/setup lint
+	@echo "==> formatting";     $(CARGO) fmt --all --check
+	@echo "==> clippy";         $(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	@echo "==> licences, bans"; .build/tools/bin/cargo-deny --log-level error check licenses bans sources
+
+fmt:
+	@$(CARGO) fmt --all
+
+# docs/operations.md, from what the client tests called last.
+operations:
+	@$(VENV)/bin/python scripts/operations.py
+
+# A minute of fuzzing per target; the corpora are replayed by `make test`.
+fuzz:
+	@scripts/setup fuzz
+	@scripts/fuzz
+
+clean:
+	@rm -rf target .build .venv

@@ -1,0 +1,100 @@
+//! Every rule cited in code and tests must exist; the report counts both.
+//!
+//! The grammar is one line: `spec <document> [<rule>]` where a rule is implemented and
+//! `tests <document> [<rule>]` above its test; further rules may follow in their own brackets.
+//! The rules of `aws-iot` are those of docs/contract; those of the MQTT standards keep the
+//! numbers that the standards print, of the form MQTT-x.y.z-n.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use crate::source;
+
+/// What was cited, and what is wrong with it.
+pub(crate) struct Report {
+    pub(crate) summary: String,
+    pub(crate) complaints: Vec<String>,
+}
+
+/// `[AB-12]` anywhere in `text`.
+fn bracketed(text: &str) -> impl Iterator<Item = &str> {
+    text.split('[').skip(1).filter_map(|rest| rest.split_once(']').map(|(inside, _)| inside))
+}
+
+fn is_contract_rule(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(area, number)| {
+        (1..=4).contains(&area.len())
+            && area.bytes().all(|byte| byte.is_ascii_uppercase())
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+fn is_mqtt_rule(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("MQTT-") else { return false };
+    let Some((section, number)) = rest.rsplit_once('-') else { return false };
+    let numbers = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    section.split('.').count() == 3 && section.split('.').all(numbers) && numbers(number)
+}
+
+/// `spec aws-iot [PL-20]` → (`spec`, `aws-iot`, ["PL-20"]).
+fn citation(line: &str) -> Option<(&str, &str, Vec<&str>)> {
+    let comment = line.trim_start().trim_start_matches('/').trim_start_matches('!').trim();
+    let mut words = comment.splitn(3, ' ');
+    let (verb, document, rest) = (words.next()?, words.next()?, words.next()?);
+    let known = matches!(verb, "spec" | "tests") && rest.starts_with('[');
+    known.then(|| (verb, document, bracketed(rest.split(": ").next().unwrap_or(rest)).collect()))
+}
+
+/// Reads the whole tree.
+pub(crate) fn report() -> Result<Report> {
+    let mut rules = BTreeSet::new();
+    for (_, text) in source::texts(&["docs/contract"], ".md")? {
+        rules.extend(bracketed(&text).filter(|rule| is_contract_rule(rule)).map(str::to_owned));
+    }
+    let mut complaints = Vec::new();
+    let mut cited: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut files = source::rust_files()?;
+    files.extend(source::texts(&["tests"], ".py")?);
+    for (path, text) in files {
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim_start().trim_start_matches('#').trim_start();
+            let Some((verb, document, found)) = citation(line) else { continue };
+            for rule in found {
+                let exists = match document {
+                    "aws-iot" => rules.contains(rule),
+                    "mqtt5" | "mqtt311" => is_mqtt_rule(rule),
+                    _ => false,
+                };
+                if !exists && !path.starts_with("xtask") {
+                    let place = format!("{}:{}", path.display(), index + 1);
+                    complaints.push(format!("{place}: no rule [{rule}] in `{document}`"));
+                }
+                let key = (document.to_owned(), verb.to_owned());
+                cited.entry(key).or_default().insert(rule.to_owned());
+            }
+        }
+    }
+    let mut summary = format!("{} rules in docs/contract", rules.len());
+    for ((document, verb), rules) in &cited {
+        summary.push_str(&format!("\n{document}: {} rules with `{verb}`", rules.len()));
+    }
+    Ok(Report { summary, complaints })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar() {
+        let expected = ("spec", "aws-iot", vec!["PL-20", "PL-21"]);
+        assert_eq!(citation("    // spec aws-iot [PL-20] [PL-21]: text, not topics"), Some(expected));
+        assert_eq!(citation("// a comment about spec things"), None);
+        assert!(is_contract_rule("MQ-11"));
+        assert!(!is_contract_rule("u8"));
+        assert!(is_mqtt_rule("MQTT-3.1.2-22"));
+        assert!(!is_mqtt_rule("MQTT-3.1-22"));
+    }
+}
