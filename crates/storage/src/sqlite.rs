@@ -1,0 +1,291 @@
+//! SQLite as an engine: a file, in write-ahead-log mode, synchronised at every commit.
+//!
+//! Sources: <https://sqlite.org/wal.html>, <https://sqlite.org/pragma.html>,
+//! <https://sqlite.org/rescode.html>.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{ErrorCode, OpenFlags, ToSql, ffi};
+
+use crate::dialect::Dialect;
+use crate::engine::{Engine, Fault, Outcome, Reach, Role, TransactionId};
+use crate::{OpenError, Row, StorageError, Value};
+
+/// `PRAGMA application_id` of our files: "Plsd". Tells `file` and us whose a database is.
+pub(crate) const APPLICATION_ID: i64 = 0x506c_7364;
+
+/// Files up to this size are checked page by page at every start; larger ones when asked to.
+const CHECKED_AT_START_BYTES_MAX: u64 = 64 << 20;
+
+/// Prepared statements kept per connection.
+const STATEMENTS_MAX: usize = 512;
+
+/// How long to wait for a process that looks into the file with other tools.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What every connection sets. `FULL`: a commit is on the disk before it is acknowledged.
+const SETTINGS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA cell_size_check = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA journal_size_limit = 67108864;
+";
+
+/// One connection to a file.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    inner: rusqlite::Connection,
+}
+
+impl Connection {
+    pub(crate) fn open(path: &Path, role: Role) -> Result<Self, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | match role {
+                Role::Writer => OpenFlags::SQLITE_OPEN_CREATE,
+                Role::Reader => OpenFlags::empty(),
+            };
+        let at = |error| cannot_open(path, error);
+        let inner = rusqlite::Connection::open_with_flags(path, flags).map_err(at)?;
+        inner.busy_timeout(BUSY_TIMEOUT).map_err(at)?;
+        inner.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        match role {
+            Role::Writer => {
+                claim(&inner, path)?;
+                inner
+                    .pragma_update(None, "journal_mode", "WAL")
+                    .map_err(at)?;
+                inner.execute_batch(SETTINGS).map_err(at)?;
+                check_at_start(&inner, path)?;
+            }
+            Role::Reader => {
+                inner.execute_batch(SETTINGS).map_err(at)?;
+                inner.pragma_update(None, "query_only", true).map_err(at)?;
+            }
+        }
+        Ok(Self { inner })
+    }
+
+    fn run(&self, sql: &'static str) -> Result<(), Fault> {
+        let mut statement = self.inner.prepare_cached(sql).map_err(|e| fault(sql, &e))?;
+        statement.execute([]).map_err(|e| fault(sql, &e))?;
+        Ok(())
+    }
+
+    fn statement(
+        &self,
+        sql: &'static str,
+        parameters: &[Value],
+    ) -> Result<rusqlite::CachedStatement<'_>, Fault> {
+        let statement = self.inner.prepare_cached(sql).map_err(|e| fault(sql, &e))?;
+        let expected = statement.parameter_count();
+        if expected != parameters.len() {
+            let given = parameters.len();
+            let error = StorageError::Parameters {
+                statement: sql,
+                expected,
+                given,
+            };
+            return Err(Fault::new(Reach::Statement, error));
+        }
+        Ok(statement)
+    }
+}
+
+/// Refuses a file of something else; marks an empty one as ours.
+fn claim(inner: &rusqlite::Connection, path: &Path) -> Result<(), OpenError> {
+    let at = |error| cannot_open(path, error);
+    let number = |sql| inner.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let id = number("PRAGMA application_id").map_err(at)?;
+    if id == APPLICATION_ID {
+        return Ok(());
+    }
+    let empty = number("SELECT COUNT(*) FROM sqlite_schema").map_err(at)? == 0;
+    if id == 0 && empty {
+        return inner
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(at);
+    }
+    Err(OpenError::Foreign {
+        path: path.to_owned(),
+        detail: format!("it is an SQLite database of another program (application id {id})"),
+    })
+}
+
+fn check_at_start(inner: &rusqlite::Connection, path: &Path) -> Result<(), OpenError> {
+    let size = std::fs::metadata(path).map_or(0, |found| found.len());
+    if CHECKED_AT_START_BYTES_MAX < size {
+        return Ok(());
+    }
+    let found = quick_check(inner).map_err(|error| cannot_open(path, error))?;
+    match found.first() {
+        None => Ok(()),
+        Some(first) => Err(OpenError::Corrupt {
+            detail: format!("`{}`: {first}", path.display()),
+        }),
+    }
+}
+
+fn quick_check(inner: &rusqlite::Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = inner.prepare("PRAGMA quick_check(10)")?;
+    let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+    lines
+        .filter(|line| !matches!(line.as_deref(), Ok("ok")))
+        .collect()
+}
+
+fn cannot_open(path: &Path, error: rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign {
+            path: path.to_owned(),
+            detail: "it is not an SQLite file, or its beginning is damaged".to_owned(),
+        },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Corrupt {
+            detail: format!("`{}`: {error}", path.display()),
+        },
+        _ => OpenError::Connect {
+            database: format!("sqlite:{}", path.display()),
+            detail: error.to_string(),
+        },
+    }
+}
+
+impl Engine for Connection {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn begin_read(&mut self) -> Result<(), Fault> {
+        self.run("BEGIN DEFERRED")
+    }
+
+    fn begin_write(&mut self) -> Result<(), Fault> {
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        self.run("COMMIT")
+    }
+
+    fn rollback(&mut self) {
+        // After some failures SQLite has rolled back by itself.
+        if !self.inner.is_autocommit()
+            && let Err(failed) = self.run("ROLLBACK")
+        {
+            tracing::warn!(error = %failed.error, "a rollback failed");
+        }
+    }
+
+    fn savepoint(&mut self) -> Result<(), Fault> {
+        self.run("SAVEPOINT one_write")
+    }
+
+    fn release(&mut self) -> Result<(), Fault> {
+        self.run("RELEASE one_write")
+    }
+
+    fn undo(&mut self) -> Result<(), Fault> {
+        self.run("ROLLBACK TO one_write")?;
+        self.run("RELEASE one_write")
+    }
+
+    fn query(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Vec<Row>, Fault> {
+        let mut statement = self.statement(sql, parameters)?;
+        let columns = statement.column_count();
+        let mut found = statement
+            .query(rusqlite::params_from_iter(parameters))
+            .map_err(|e| fault(sql, &e))?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().map_err(|e| fault(sql, &e))? {
+            let cells = (0..columns).map(|column| Ok(owned(row.get_ref(column)?)));
+            let cells: Result<_, rusqlite::Error> = cells.collect();
+            rows.push(Row(cells.map_err(|e| fault(sql, &e))?));
+        }
+        Ok(rows)
+    }
+
+    fn execute(&mut self, sql: &'static str, parameters: &[Value]) -> Result<u64, Fault> {
+        let mut statement = self.statement(sql, parameters)?;
+        let changed = statement
+            .execute(rusqlite::params_from_iter(parameters))
+            .map_err(|e| fault(sql, &e))?;
+        Ok(changed as u64)
+    }
+
+    fn run_script(&mut self, sql: &str) -> Result<(), Fault> {
+        self.inner.execute_batch(sql).map_err(|e| fault(sql, &e))
+    }
+
+    fn transaction(&self) -> Option<TransactionId> {
+        None
+    }
+
+    fn outcome(&mut self, _: TransactionId) -> Result<Outcome, Fault> {
+        Ok(Outcome::Unknown)
+    }
+
+    fn ping(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn integrity(&mut self) -> Result<Vec<String>, Fault> {
+        quick_check(&self.inner).map_err(|e| fault("PRAGMA quick_check", &e))
+    }
+
+    fn version(&mut self) -> Result<String, Fault> {
+        Ok(format!("SQLite {}", rusqlite::version()))
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(int) => ValueRef::Integer(*int),
+            Self::Real(real) => ValueRef::Real(*real),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn owned(cell: ValueRef<'_>) -> Value {
+    match cell {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(int) => Value::Int(int),
+        ValueRef::Real(real) => Value::Real(real),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+fn fault(sql: &str, error: &rusqlite::Error) -> Fault {
+    let detail = error.to_string();
+    let extended = error.sqlite_error().map(|found| found.extended_code);
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Fault::new(Reach::Disk, StorageError::DiskFull { detail }),
+        // The shared-memory file of the log could not grow.
+        Some(ErrorCode::SystemIoFailure) if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => {
+            Fault::new(Reach::Disk, StorageError::DiskFull { detail })
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Fault::new(Reach::Group, StorageError::Corrupt { detail })
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Fault::new(Reach::Rerun, StorageError::Contended { detail })
+        }
+        Some(
+            ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::OutOfMemory
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => Fault::new(Reach::Group, StorageError::Unavailable { detail }),
+        _ => {
+            let statement = sql.to_owned();
+            Fault::new(Reach::Statement, StorageError::Sql { statement, detail })
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The storage through its door, on both engines.
+
+mod transactions;
