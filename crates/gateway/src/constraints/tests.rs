@@ -1,0 +1,127 @@
+use serde_json::json;
+
+use super::*;
+
+#[track_caller]
+fn check_input(service: &str, operation: &str, input: &Value, expected: Option<&str>) {
+    let model = ServiceModel::of(service).unwrap();
+    let id = model.operations[operation].input.unwrap();
+    let found = check(model, id, input).err().map(|bad| bad.message());
+    assert_eq!(found.as_deref(), expected, "{service} {operation} {input}");
+}
+
+fn detected(what: &str) -> String {
+    format!("1 validation error detected: {what}")
+}
+
+#[test]
+fn lengths_patterns_and_required_members() {
+    let thing = |name: &str| json!({"thingName": name});
+    let check = |input: &Value, expected: Option<&str>| {
+        let expected = expected.map(detected);
+        check_input("iot", "DescribeThing", input, expected.as_deref());
+    };
+    check(&thing("pump:7"), None);
+    check(&thing(&"x".repeat(128)), None);
+    check(
+        &thing(&"x".repeat(129)),
+        Some(&format!(
+            "Value '{}' at 'thingName' failed to satisfy constraint: \
+             Member must have length less than or equal to 128",
+            "x".repeat(129)
+        )),
+    );
+    check(
+        &thing(""),
+        Some(
+            "Value '' at 'thingName' failed to satisfy constraint: \
+             Member must have length greater than or equal to 1",
+        ),
+    );
+    check(
+        &thing("pump 7"),
+        Some(
+            "Value 'pump 7' at 'thingName' failed to satisfy constraint: \
+             Member must satisfy regular expression pattern: [a-zA-Z0-9:_-]+",
+        ),
+    );
+    check(
+        &json!({}),
+        Some(
+            "Value null at 'thingName' failed to satisfy constraint: \
+             Member must not be null",
+        ),
+    );
+}
+
+#[test]
+fn numbers_enumerations_lists_and_maps() {
+    let check = |operation: &str, input: &Value, expected: Option<&str>| {
+        let expected = expected.map(|what| detected(&what.replace("FAILED", "failed to satisfy constraint:")));
+        check_input("iot", operation, input, expected.as_deref());
+    };
+    for most in [1, 250] {
+        check("ListThings", &json!({"maxResults": most}), None);
+    }
+    check(
+        "ListThings",
+        &json!({"maxResults": 251}),
+        Some("Value '251' at 'maxResults' FAILED Member must have value less than or equal to 250"),
+    );
+    check(
+        "ListThings",
+        &json!({"maxResults": 0}),
+        Some("Value '0' at 'maxResults' FAILED Member must have value greater than or equal to 1"),
+    );
+    check(
+        "UpdateCertificate",
+        &json!({"certificateId": "a".repeat(64), "newStatus": "GONE"}),
+        Some(
+            "Value 'GONE' at 'newStatus' FAILED Member must satisfy enum value set: \
+             [ACTIVE, INACTIVE, REVOKED, PENDING_TRANSFER, REGISTER_INACTIVE, PENDING_ACTIVATION]",
+        ),
+    );
+    let attributes = |key: &str, value: &str| {
+        json!({"thingName": "a", "attributePayload": {"attributes": {key: value}}})
+    };
+    check("CreateThing", &attributes("color", "red"), None);
+    check(
+        "CreateThing",
+        &attributes("co lor", "red"),
+        Some(
+            "Value 'co lor' at 'attributePayload.attributes' FAILED Map keys must satisfy \
+             constraint: [Member must satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#-]+]",
+        ),
+    );
+    check(
+        "CreateThing",
+        &attributes("color", "r ed"),
+        Some(
+            "Value 'r ed' at 'attributePayload.attributes.color.member' FAILED \
+             Member must satisfy regular expression pattern: [a-zA-Z0-9_.,@/:#=\\[\\]-]*",
+        ),
+    );
+    check(
+        "TagResource",
+        &json!({"resourceArn": "arn", "tags": [{"Key": "a"}, {"Value": "b"}]}),
+        Some("Value null at 'tags.2.member.Key' FAILED Member must not be null"),
+    );
+}
+
+#[test]
+fn sensitive_values_are_not_repeated() {
+    let long = "s".repeat(5000);
+    let model = ServiceModel::of("iot").unwrap();
+    let sensitive = (0..model.operations.len()).count();
+    assert!(sensitive > 0);
+    check_input(
+        "iot",
+        "CreateAuthorizer",
+        &json!({"authorizerName": "a", "authorizerFunctionArn": "f", "tokenKeyName": long}),
+        Some(&format!(
+            "1 validation error detected: Value '{}' at 'tokenKeyName' failed to satisfy \
+             constraint: Member must have length less than or equal to 128",
+            "s".repeat(256)
+        )),
+    );
+}
