@@ -105,11 +105,12 @@ impl Authorizer {
         }
         let name = request.resource.name();
         let applies = |rule: &Rule, name: &str| rule.covers(name) && rule.holds(request);
-        let denied = rules.deny.iter().any(|rule| {
-            // spec aws-iot [PL-23]: a Deny of the bare filter holds for a shared subscription to it.
-            let bare = request.resource.unshared_filter();
-            applies(rule, &name) || bare.is_some_and(|bare| applies(rule, bare))
-        });
+        // spec aws-iot [PL-23]: a Deny of the bare filter holds for a shared subscription to it.
+        let bare = request.resource.unshared_filter();
+        let denied = rules
+            .deny
+            .iter()
+            .any(|rule| applies(rule, &name) || bare.is_some_and(|bare| applies(rule, bare)));
         Verdict::of(denied, || {
             rules.allow.iter().any(|rule| applies(rule, &name))
         })
@@ -184,13 +185,15 @@ impl Authorizer {
                 && resolved.is_none_or(|resolved| !std::ptr::eq(resolved, *thing))
         });
         let things = resolved.into_iter().map(|thing| (thing, false));
-        let mut seen: Vec<&str> = Vec::new();
+        // Two things may be in one group; its policies count once.
+        let mut seen: Vec<(&str, &str)> = Vec::new();
         for (thing, denies_only) in things.chain(others.map(|thing| (thing, true))) {
             for group in &thing.groups {
-                if seen.contains(&group.arn.as_str()) {
+                let key = (group.name.as_str(), group.arn.as_str());
+                if seen.contains(&key) {
                     continue;
                 }
-                seen.push(&group.arn);
+                seen.push(key);
                 let policies = group.policies.iter();
                 sources.extend(policies.map(|policy| Source {
                     policy,
@@ -267,7 +270,7 @@ impl<'f> Source<'f> {
     /// The statements that count and speak of `action` (in lower case), each
     /// with its index in the document.
     pub(crate) fn statements(self, action: &str) -> impl Iterator<Item = (usize, &'f Statement)> {
-        let statements = self.policy.document.statements().iter().enumerate();
+        let statements = self.policy.document.attached_statements();
         statements.filter(move |(_, statement)| {
             (statement.is_deny() || !self.denies_only) && statement.covers_action(action)
         })

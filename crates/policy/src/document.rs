@@ -199,6 +199,14 @@ impl Document {
     pub fn statements(&self) -> &[Statement] {
         &self.statements
     }
+
+    /// The statements that apply to whom the policy is attached to, each with
+    /// its index. One that names principals has no resources and would
+    /// otherwise speak of all of them.
+    pub(crate) fn attached_statements(&self) -> impl Iterator<Item = (usize, &Statement)> {
+        let numbered = self.statements.iter().enumerate();
+        numbered.filter(|(_, statement)| statement.principals.is_none())
+    }
 }
 
 impl Statement {

@@ -59,15 +59,15 @@ pub fn decide_identity(
         action: &action,
         resources: &resources,
     };
-    let every = policies
+    let attached = policies
         .iter()
-        .flat_map(|policy| policy.document.statements());
-    let verdict = Statements::decide(every, &subject, &context);
+        .flat_map(|policy| policy.document.attached_statements());
+    let verdict = Statements::decide(attached.map(|(_, statement)| statement), &subject, &context);
 
     let mut variables = BTreeMap::new();
     let mut deciding = Vec::new();
     for policy in policies {
-        for (index, statement) in policy.document.statements().iter().enumerate() {
+        for (index, statement) in policy.document.attached_statements() {
             if !statement.covers_action(&action) {
                 continue;
             }

@@ -72,7 +72,7 @@ pub use facts::{
 };
 pub use identity::{IdentityDecision, IdentityRequest, decide_identity};
 pub use name::Name;
-pub use pattern::{Pattern, Piece, Template, Token, Variable};
+pub use pattern::{Piece, Template, Variable};
 pub use request::{Denied, DeviceAction, Permit, Request, Resource, Verdict};
 pub use suggest::{SuggestedEdit, SuggestedStatement};
 pub use trust::{TrustPrincipal, decide_trust};

@@ -209,13 +209,13 @@ fn variable(inner: &str, defaults: bool) -> Result<Piece, TemplateError> {
 
 /// A pattern ready to be compared with text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     tokens: Box<[Token]>,
 }
 
 /// One token of a filled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Token {
+pub(crate) enum Token {
     /// Text that stands for itself.
     Literal(Box<str>),
     /// Exactly one character.
@@ -225,14 +225,9 @@ pub enum Token {
 }
 
 impl Pattern {
-    /// The tokens in order; no two literals and no two `*` are neighbours.
-    pub fn tokens(&self) -> &[Token] {
-        &self.tokens
-    }
-
     /// Whether the whole of `text` fits.
     // spec aws-iot [PL-20]: `*` crosses `/`; `+` and `#` are plain characters.
-    pub fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         if let Some(Token::Literal(last)) = self.tokens.last()
             && !text.ends_with(&**last)
         {

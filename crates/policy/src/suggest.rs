@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::authorizer::Authorizer;
 use crate::document::{Effect, Version};
+use crate::pattern::{Syntax, Template};
 use crate::request::{DeviceAction, Kind, Request};
 
 /// A statement and where to put it.
@@ -47,6 +48,13 @@ impl Authorizer {
             .map(|level| self.spelled(request.action, level))
             .collect();
         let resource = self.arn(request.resource.kind(), &levels.join("/"));
+        // A name may be longer than a policy can spell.
+        let syntax = Syntax {
+            wildcards: true,
+            variables: true,
+            defaults: false,
+        };
+        Template::parse(&resource, syntax).ok()?;
         // Variables and escapes need the newer language version.
         let policies = self.session.facts().policies.iter();
         let policy = { policies }.find(|policy| policy.document.version() == Version::V2012);

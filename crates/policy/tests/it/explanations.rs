@@ -172,6 +172,9 @@ fn suggests_nothing_against_a_deny_or_for_everything() {
     ));
     assert!(none(&World::with("Allow Publish *"), "Publish a"));
     assert!(none(&World::with(""), "ListRetainedMessages"));
+    // Longer than a policy's pattern may be.
+    let long = format!("Publish {}", "a".repeat(9_000));
+    assert!(none(&World::with(""), &long));
 }
 
 #[test]

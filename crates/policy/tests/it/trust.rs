@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use policy::Verdict::{self, Allowed as A, ExplicitDeny as E, ImplicitDeny as I};
-use policy::{Dialect, Document, TrustPrincipal, decide_trust};
+use policy::{Dialect, Document, IdentityRequest, TrustPrincipal, decide_identity, decide_trust};
+
+use crate::fixture::{World, parsed};
 
 const ANN: TrustPrincipal<'_> = TrustPrincipal {
     arn: Some("arn:aws:iam::111122223333:user/ann"),
@@ -122,4 +124,27 @@ fn conditions_and_denies() {
     assert_eq!(decide("repo:acme/good"), A);
     assert_eq!(decide("repo:acme/bad"), E);
     assert_eq!(decide("repo:other/good"), I);
+}
+
+/// A policy counts only where its dialect belongs.
+#[test]
+fn trust_and_identity_do_not_mix() {
+    let trust = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*"}}"#;
+    let named = parsed("trust", trust, Dialect::Trust);
+    let request = IdentityRequest {
+        action: "sts:AssumeRole",
+        resources: &[],
+        context: &BTreeMap::new(),
+    };
+    assert_eq!(
+        decide_identity(std::slice::from_ref(&named), &request).verdict,
+        I
+    );
+    let mut world = World::with("");
+    world.facts.policies.push(named);
+    world.check("Publish a", I);
+    let identity = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    let identity = Document::parse(identity, Dialect::Identity).unwrap();
+    let decided = decide_trust(&identity, &ANN, "sts:AssumeRole", &BTreeMap::new());
+    assert_eq!(decided, I);
 }
