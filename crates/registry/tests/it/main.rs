@@ -1,0 +1,17 @@
+//! The registry through the gateway, on each database there is.
+
+mod attachments;
+mod authorization;
+mod billing_groups;
+mod changes;
+mod endpoint;
+mod groups;
+mod memberships;
+mod policies;
+mod principals;
+mod restart;
+mod routes;
+mod tags;
+mod thing_types;
+mod things;
+mod world;
