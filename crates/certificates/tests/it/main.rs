@@ -1,0 +1,11 @@
+//! The capability through the gateway, on each engine there is.
+
+mod authority;
+mod device;
+mod exports;
+mod fixture;
+mod introduce;
+mod refusal;
+mod restart;
+mod transfer;
+mod world;
