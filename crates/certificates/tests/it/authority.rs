@@ -80,7 +80,6 @@ fn a_description_says_everything() {
 }
 
 // tests aws-iot [CT-21]
-// tests aws-iot [CT-22]
 // tests aws-iot [CT-23]
 #[test]
 fn registrations_that_prove_nothing_are_refused() {
@@ -89,7 +88,11 @@ fn registrations_that_prove_nothing_are_refused() {
         let other = Ca::new("Pump Works");
         let leaf = Ca::without_constraints("Pump Works");
         let code = world.registration_code();
-        let with = |verification: &str| json!({"caCertificate": ca.pem, "verificationCertificate": verification});
+        let with = |verification: &str| {
+            let mut input = json!({"caCertificate": ca.pem});
+            input["verificationCertificate"] = json!(verification);
+            input
+        };
         let (invalid, validation, wrong_code) = (
             "InvalidRequestException",
             "CertificateValidationException",
@@ -121,6 +124,24 @@ fn registrations_that_prove_nothing_are_refused() {
             ),
             (with(&other.sign(&code)), validation, "was not signed by"),
             (with(&self_signed(&code)), validation, "as its issuer, not"),
+        ] {
+            world.refused("RegisterCACertificate", input, exception, says);
+        }
+        assert_eq!(
+            world.listed("ListCACertificates", json!({})).concat().len(),
+            0
+        );
+    });
+}
+
+// tests aws-iot [CT-22]
+#[test]
+fn a_mode_takes_what_belongs_to_it() {
+    each_world(|world| {
+        let ca = Ca::new("Pump Works");
+        let code = world.registration_code();
+        let invalid = "InvalidRequestException";
+        for (input, exception, says) in [
             (
                 json!({
                     "caCertificate": ca.pem,
@@ -147,10 +168,9 @@ fn registrations_that_prove_nothing_are_refused() {
         ] {
             world.refused("RegisterCACertificate", input, exception, says);
         }
-        assert_eq!(
-            world.listed("ListCACertificates", json!({})).concat().len(),
-            0
-        );
+        let input = json!({"caCertificate": ca.pem, "certificateMode": "SNI_ONLY"});
+        world.ok("RegisterCACertificate", input);
+        assert_eq!(world.described_ca(&ca.id())["certificateMode"], "SNI_ONLY");
     });
 }
 
@@ -378,7 +398,11 @@ fn tags_come_and_go_with_the_authority() {
     each_world(|world| {
         let ca = Ca::new("Pump Works");
         let arn = world.arn(&format!("cacert/{}", ca.id()));
-        let with_tags = |tags: Value| json!({"caCertificate": ca.pem, "certificateMode": "SNI_ONLY", "tags": tags});
+        let with_tags = |tags: Value| {
+            let mut input = json!({"caCertificate": ca.pem, "certificateMode": "SNI_ONLY"});
+            input["tags"] = tags;
+            input
+        };
         let bad = with_tags(json!([{"Key": "aws:x", "Value": "1"}]));
         world.refused(
             "RegisterCACertificate",
