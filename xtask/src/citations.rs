@@ -19,7 +19,16 @@ pub(crate) struct Report {
 
 /// `[AB-12]` anywhere in `text`.
 fn bracketed(text: &str) -> impl Iterator<Item = &str> {
-    text.split('[').skip(1).filter_map(|rest| rest.split_once(']').map(|(inside, _)| inside))
+    text.split('[')
+        .skip(1)
+        .filter_map(|rest| rest.split_once(']').map(|(inside, _)| inside))
+}
+
+/// The numbers of sections: `### 1.6 Maximum connection life` → `1.6`.
+fn headings(text: &str) -> impl Iterator<Item = &str> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let numbers = headings.filter_map(|line| line.split(' ').nth(1));
+    numbers.filter(|number| number.contains('.') && !number.ends_with('.'))
 }
 
 fn is_contract_rule(text: &str) -> bool {
@@ -32,26 +41,52 @@ fn is_contract_rule(text: &str) -> bool {
 }
 
 fn is_mqtt_rule(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("MQTT-") else { return false };
-    let Some((section, number)) = rest.rsplit_once('-') else { return false };
     let numbers = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // Printed so in the standard.
+    if text == "MQTT-3-8.3-4" {
+        return true;
+    }
+    let Some(rest) = text.strip_prefix("MQTT-") else {
+        // A section, where the standard states the rule without a number.
+        return text.contains('.') && text.split('.').all(numbers);
+    };
+    let Some((section, number)) = rest.rsplit_once('-') else {
+        return false;
+    };
     section.split('.').count() == 3 && section.split('.').all(numbers) && numbers(number)
 }
 
+/// The citations of a line: several stand apart by `;`.
+fn citations(line: &str) -> impl Iterator<Item = (&str, &str, Vec<&str>)> {
+    let comment = line.trim_start().trim_start_matches(['/', '!', '#']);
+    comment.split(';').filter_map(citation)
+}
+
 /// `spec aws-iot [PL-20]` → (`spec`, `aws-iot`, ["PL-20"]).
-fn citation(line: &str) -> Option<(&str, &str, Vec<&str>)> {
-    let comment = line.trim_start().trim_start_matches('/').trim_start_matches('!').trim();
+fn citation(comment: &str) -> Option<(&str, &str, Vec<&str>)> {
+    let comment = comment.trim();
     let mut words = comment.splitn(3, ' ');
     let (verb, document, rest) = (words.next()?, words.next()?, words.next()?);
     let known = matches!(verb, "spec" | "tests") && rest.starts_with('[');
-    known.then(|| (verb, document, bracketed(rest.split(": ").next().unwrap_or(rest)).collect()))
+    known.then(|| {
+        (
+            verb,
+            document,
+            bracketed(rest.split(": ").next().unwrap_or(rest)).collect(),
+        )
+    })
 }
 
 /// Reads the whole tree.
 pub(crate) fn report() -> Result<Report> {
     let mut rules = BTreeSet::new();
     for (_, text) in source::texts(&["docs/contract"], ".md")? {
-        rules.extend(bracketed(&text).filter(|rule| is_contract_rule(rule)).map(str::to_owned));
+        rules.extend(
+            bracketed(&text)
+                .filter(|rule| is_contract_rule(rule))
+                .map(str::to_owned),
+        );
+        rules.extend(headings(&text).map(str::to_owned));
     }
     let mut complaints = Vec::new();
     let mut cited: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
@@ -59,9 +94,9 @@ pub(crate) fn report() -> Result<Report> {
     files.extend(source::texts(&["tests"], ".py")?);
     for (path, text) in files {
         for (index, line) in text.lines().enumerate() {
-            let line = line.trim_start().trim_start_matches('#').trim_start();
-            let Some((verb, document, found)) = citation(line) else { continue };
-            for rule in found {
+            for (verb, document, rule) in citations(line).flat_map(|(verb, document, found)| {
+                found.into_iter().map(move |rule| (verb, document, rule))
+            }) {
                 let exists = match document {
                     "aws-iot" => rules.contains(rule),
                     "mqtt5" | "mqtt311" => is_mqtt_rule(rule),
@@ -78,9 +113,15 @@ pub(crate) fn report() -> Result<Report> {
     }
     let mut summary = format!("{} rules in docs/contract", rules.len());
     for ((document, verb), rules) in &cited {
-        summary.push_str(&format!("\n{document}: {} rules with `{verb}`", rules.len()));
+        summary.push_str(&format!(
+            "\n{document}: {} rules with `{verb}`",
+            rules.len()
+        ));
     }
-    Ok(Report { summary, complaints })
+    Ok(Report {
+        summary,
+        complaints,
+    })
 }
 
 #[cfg(test)]
@@ -90,11 +131,16 @@ mod tests {
     #[test]
     fn the_grammar() {
         let expected = ("spec", "aws-iot", vec!["PL-20", "PL-21"]);
-        assert_eq!(citation("    // spec aws-iot [PL-20] [PL-21]: text, not topics"), Some(expected));
-        assert_eq!(citation("// a comment about spec things"), None);
+        let line = "    // spec aws-iot [PL-20], [PL-21]: text, not topics";
+        assert_eq!(citations(line).collect::<Vec<_>>(), [expected]);
+        let line = "# tests mqtt5 [MQTT-4.7.2-1]; tests aws-iot [MQ-42]";
+        assert_eq!(citations(line).count(), 2);
+        assert_eq!(citations("// a comment about spec things").count(), 0);
         assert!(is_contract_rule("MQ-11"));
         assert!(!is_contract_rule("u8"));
         assert!(is_mqtt_rule("MQTT-3.1.2-22"));
+        assert!(is_mqtt_rule("2.1.2"));
         assert!(!is_mqtt_rule("MQTT-3.1-22"));
+        assert!(!is_mqtt_rule("MQ-1"));
     }
 }

@@ -10,11 +10,33 @@ use crate::source;
 /// of the layers before it and no other.
 const LAYERS: &[&[&str]] = &[
     &["model"],
-    &["mqtt", "device-api", "policy", "pki", "detect", "storage", "bus", "egress"],
+    &[
+        "mqtt",
+        "device-api",
+        "policy",
+        "pki",
+        "detect",
+        "storage",
+        "bus",
+        "egress",
+    ],
     &["gateway"],
     &[
-        "broker", "identity", "registry", "certificates", "shadows", "rules", "logs", "trail",
-        "alerts", "defender", "jobs", "tunnels", "threats", "components", "simulator",
+        "broker",
+        "identity",
+        "registry",
+        "certificates",
+        "shadows",
+        "rules",
+        "logs",
+        "trail",
+        "alerts",
+        "defender",
+        "jobs",
+        "tunnels",
+        "threats",
+        "components",
+        "simulator",
     ],
     &["palisade", "palisade-edge"],
 ];
@@ -33,9 +55,15 @@ fn layer(name: &str) -> Option<usize> {
 /// The names in one `[section]` of a manifest.
 fn section<'a>(manifest: &'a str, name: &str) -> Vec<&'a str> {
     let header = format!("[{name}]");
-    let lines = manifest.lines().skip_while(|line| line.trim() != header).skip(1);
+    let lines = manifest
+        .lines()
+        .skip_while(|line| line.trim() != header)
+        .skip(1);
     let lines = lines.take_while(|line| !line.starts_with('['));
-    lines.filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|n| !n.is_empty()).collect()
+    lines
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|n| !n.is_empty())
+        .collect()
 }
 
 /// One complaint for each import that goes sideways or up.
@@ -43,7 +71,11 @@ pub(crate) fn complaints() -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     for entry in fs::read_dir(source::root().join("crates"))? {
         let path = entry?.path();
-        let user = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let user = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
         let manifest = fs::read_to_string(path.join("Cargo.toml")).with_context(|| user.clone())?;
         complaints.extend(of_crate(&user, &manifest));
     }
@@ -79,7 +111,10 @@ mod tests {
     #[test]
     fn sideways_and_upward_imports_are_refused() {
         let manifest = "[dependencies]\nregistry.workspace = true\ntokio = \"1\"\n[lints]\n";
-        assert_eq!(of_crate("broker", manifest), ["`broker` may not import `registry`"]);
+        assert_eq!(
+            of_crate("broker", manifest),
+            ["`broker` may not import `registry`"]
+        );
         assert_eq!(of_crate("palisade", manifest), Vec::<String>::new());
         assert_eq!(of_crate("mqtt", manifest).len(), 2);
         assert_eq!(of_crate("nobody", manifest).len(), 1);

@@ -24,7 +24,11 @@ fn main() -> Result<()> {
     for complaint in &complaints {
         print(complaint);
     }
-    if complaints.is_empty() { Ok(()) } else { bail!("{} complaints", complaints.len()) }
+    if complaints.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} complaints", complaints.len())
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "a report is what this program is for")]
@@ -38,7 +42,10 @@ mod tests {
 
     #[test]
     fn imports_go_down() {
-        assert_eq!(direction::complaints().expect("readable"), Vec::<String>::new());
+        assert_eq!(
+            direction::complaints().expect("readable"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -48,6 +55,9 @@ mod tests {
 
     #[test]
     fn cited_rules_exist() {
-        assert_eq!(citations::report().expect("readable").complaints, Vec::<String>::new());
+        assert_eq!(
+            citations::report().expect("readable").complaints,
+            Vec::<String>::new()
+        );
     }
 }

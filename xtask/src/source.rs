@@ -7,7 +7,10 @@ use anyhow::{Context as _, Result};
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_default()
 }
 
 /// Every file below `dir` whose name ends in `ending`, in order, build folders left out.
@@ -18,9 +21,15 @@ pub(crate) fn files(dir: &Path, ending: &str) -> Result<Vec<PathBuf>> {
         let entries = fs::read_dir(&dir).with_context(|| format!("{}", dir.display()))?;
         for entry in entries {
             let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             if path.is_dir() {
-                if !matches!(name, "target" | "node_modules" | ".git" | ".venv" | ".build") {
+                if !matches!(
+                    name,
+                    "target" | "node_modules" | ".git" | ".venv" | ".build"
+                ) {
                     waiting.push(path);
                 }
             } else if name.ends_with(ending) {
