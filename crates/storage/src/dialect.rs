@@ -2,9 +2,9 @@
 //!
 //! Capabilities write placeholders as `?1` and schema types as TEXT, BIGINT, BLOB and DOUBLE
 //! PRECISION in capitals; this module rewrites what differs and nothing else. It knows words,
-//! quotes and comments, not grammar.
+//! quotes and comments, not grammar. SQLite takes statements as they are.
 
-use std::borrow::Cow;
+use crate::Value;
 
 /// Which SQL an engine speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,21 +13,34 @@ pub(crate) enum Dialect {
     Postgres,
 }
 
-/// A statement with its placeholders as the engine writes them.
-pub(crate) fn statement(sql: &str, dialect: Dialect) -> Cow<'_, str> {
-    match dialect {
-        Dialect::Sqlite => Cow::Borrowed(sql),
-        Dialect::Postgres => {
-            let mut out = String::with_capacity(sql.len());
-            for piece in Pieces(sql) {
-                match piece {
-                    Piece::Symbol("?") => out.push('$'),
-                    other => out.push_str(other.text()),
+/// A statement as PostgreSQL takes it, and how many parameters it has.
+///
+/// A parameter that is NULL is written into the statement, because PostgreSQL cannot always tell
+/// which type it would have had; those that are not are numbered anew.
+pub(crate) fn for_postgresql(sql: &str, parameters: &[Value]) -> (String, usize) {
+    let mut out = String::with_capacity(sql.len() + 16);
+    let mut count = 0;
+    let mut after_mark = false;
+    for piece in Pieces(sql) {
+        match piece {
+            Piece::Symbol("?") => after_mark = true,
+            Piece::Word(digits) if after_mark => {
+                after_mark = false;
+                let number = digits.parse().unwrap_or(usize::MAX);
+                count = count.max(number);
+                let before = parameters.get(..number).unwrap_or(parameters);
+                match before.last() {
+                    Some(Value::Null) => out.push_str("NULL"),
+                    _ => {
+                        let present = before.iter().filter(|value| **value != Value::Null);
+                        out.push_str(&format!("${}", present.count()));
+                    }
                 }
             }
-            Cow::Owned(out)
+            other => out.push_str(other.text()),
         }
     }
+    (out, count)
 }
 
 /// A migration with its types as the engine writes them.

@@ -29,7 +29,8 @@ pub struct Options {
 pub enum Database {
     /// A file, created when absent; its directory exists.
     Sqlite(PathBuf),
-    /// The URL of an existing database.
+    /// The URL of an existing database in UTF-8, at version 13 or later. The connection is not
+    /// encrypted: a host that is not this one needs `?sslmode=disable`, and a network to trust.
     Postgres(String),
 }
 

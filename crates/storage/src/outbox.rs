@@ -206,7 +206,7 @@ impl Feed {
     }
 }
 
-/// The changes from one moment on, in commit order, none left out.
+/// The changes from one moment on, in commit order, none left out. Keeps the storage open.
 #[derive(Debug)]
 pub struct Changes {
     storage: Storage,
@@ -235,7 +235,7 @@ impl Changes {
             if self.cursor < head.last {
                 let known = match self.storage.feed().after(self.cursor) {
                     Some(known) => known,
-                    None => self.from_table(head.last).await,
+                    None => self.read_table(head.last).await,
                 };
                 self.cursor = known.last().map_or(head.last, |change| change.sequence);
                 return known;
@@ -251,7 +251,7 @@ impl Changes {
         self.cursor
     }
 
-    async fn from_table(&self, last: u64) -> Vec<Change> {
+    async fn read_table(&self, last: u64) -> Vec<Change> {
         let cursor = self.cursor;
         let found = self.storage.read(move |tx| {
             let sql = "SELECT sequence, at, topic, key FROM outbox WHERE sequence > ?1 \

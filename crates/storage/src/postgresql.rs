@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use postgres::config::{Host, SslMode};
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
 use postgres::{Client, NoTls, SimpleQueryMessage, Statement};
@@ -26,7 +28,7 @@ const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
      SELECT pg_advisory_xact_lock(730506161002); SELECT pg_current_xact_id()::text";
 
 /// Prepared statements kept per connection.
-const STATEMENTS_MAX: usize = 512;
+const STATEMENTS_MAX: usize = 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Unacknowledged data for longer than this means that the server is gone.
@@ -48,7 +50,7 @@ const SETTINGS: &str = "
 /// One session.
 pub(crate) struct Connection {
     client: Client,
-    statements: HashMap<&'static str, Statement>,
+    statements: HashMap<(&'static str, Vec<&'static str>), Statement>,
     transaction: Option<TransactionId>,
 }
 
@@ -60,6 +62,7 @@ impl Connection {
             detail: described(&error),
         };
         let mut config: postgres::Config = url.parse().map_err(failed)?;
+        refuse_plain_text(&config, &database)?;
         config
             .application_name("palisade")
             .connect_timeout(CONNECT_TIMEOUT)
@@ -88,40 +91,54 @@ impl Connection {
         done.map_err(|error| fault(&self.client, sql, &error))
     }
 
-    /// The prepared form of `sql`, once for all its uses whose parameters fit.
+    /// The prepared form of `sql` for parameters of these kinds; made once for all its uses.
     fn statement(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Statement, Fault> {
-        let fits = |statement: &&Statement| {
-            let types = statement.params();
-            let mut pairs = types.iter().zip(parameters);
-            types.len() != parameters.len() || pairs.all(|(kind, value)| cell::fits(value, kind))
-        };
-        let statement = match self.statements.get(sql).filter(fits) {
-            Some(known) => known.clone(),
-            None => self.prepare(sql, parameters)?,
-        };
-        let (expected, given) = (statement.params().len(), parameters.len());
-        if expected == given {
-            return Ok(statement);
+        let kinds: Vec<_> = parameters.iter().map(Value::kind).collect();
+        let key = (sql, kinds);
+        if let Some(known) = self.statements.get(&key) {
+            return Ok(known.clone());
         }
-        let error = StorageError::Parameters {
-            statement: sql,
-            expected,
-            given,
-        };
-        Err(Fault::new(Reach::Statement, error))
-    }
-
-    fn prepare(&mut self, sql: &'static str, parameters: &[Value]) -> Result<Statement, Fault> {
-        let types: Vec<Type> = parameters.iter().map(cell::declared).collect();
-        let text = dialect::statement(sql, Dialect::Postgres);
+        let (text, expected) = dialect::for_postgresql(sql, parameters);
+        let given = parameters.len();
+        if expected != given {
+            let statement = sql;
+            let error = StorageError::Parameters {
+                statement,
+                expected,
+                given,
+            };
+            return Err(Fault::new(Reach::Statement, error));
+        }
+        let types: Vec<Type> = parameters.iter().filter_map(cell::declared).collect();
         let prepared = self.client.prepare_typed(&text, &types);
         let prepared = prepared.map_err(|error| fault(&self.client, sql, &error))?;
         if STATEMENTS_MAX <= self.statements.len() {
             self.statements.clear();
         }
-        self.statements.insert(sql, prepared.clone());
+        self.statements.insert(key, prepared.clone());
         Ok(prepared)
     }
+}
+
+/// The connection is not encrypted, so it stays on this machine unless the URL accepts that in
+/// so many words.
+fn refuse_plain_text(config: &postgres::Config, database: &str) -> Result<(), OpenError> {
+    let here = config.get_hosts().iter().all(|host| match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) if name == "localhost" => true,
+        Host::Tcp(name) => name
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback()),
+    });
+    if here || config.get_ssl_mode() == SslMode::Disable {
+        return Ok(());
+    }
+    let detail = "connections to it are not encrypted; reach it through a Unix socket, the \
+                  loopback interface or a tunnel, or accept that with `?sslmode=disable`";
+    Err(OpenError::Unsuitable {
+        database: database.to_owned(),
+        detail: detail.to_owned(),
+    })
 }
 
 /// A session-level lock: it is free again the moment the server sees this session end.
@@ -252,9 +269,10 @@ impl Engine for Connection {
     }
 }
 
+/// What is sent: all but the NULLs, which stand in the statement.
 fn references(parameters: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
-    let as_sql = |value| value as &(dyn ToSql + Sync);
-    parameters.iter().map(as_sql).collect()
+    let sent = parameters.iter().filter(|value| **value != Value::Null);
+    sent.map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
 /// The error with its cause, on one line.

@@ -3,6 +3,8 @@
 //! Sources: <https://sqlite.org/wal.html>, <https://sqlite.org/pragma.html>,
 //! <https://sqlite.org/rescode.html>.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,22 +44,25 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(path: &Path, role: Role) -> Result<Self, OpenError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | match role {
-                Role::Writer => OpenFlags::SQLITE_OPEN_CREATE,
-                Role::Reader => OpenFlags::empty(),
-            };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let at = |error| cannot_open(path, error);
+        if role == Role::Writer {
+            create(path)?;
+        }
         let inner = rusqlite::Connection::open_with_flags(path, flags).map_err(at)?;
         inner.busy_timeout(BUSY_TIMEOUT).map_err(at)?;
         inner.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         match role {
             Role::Writer => {
                 claim(&inner, path)?;
-                inner
-                    .pragma_update(None, "journal_mode", "WAL")
-                    .map_err(at)?;
+                let sql = "PRAGMA journal_mode = WAL";
+                let mode: String = inner.query_row(sql, [], |row| row.get(0)).map_err(at)?;
+                if mode != "wal" {
+                    return Err(OpenError::Unsuitable {
+                        database: format!("sqlite:{}", path.display()),
+                        detail: "its file system has no shared memory; use a local disk".to_owned(),
+                    });
+                }
                 inner.execute_batch(SETTINGS).map_err(at)?;
                 check_at_start(&inner, path)?;
             }
@@ -93,6 +98,17 @@ impl Connection {
         }
         Ok(statement)
     }
+}
+
+/// Makes the file when there is none, for its owner only; SQLite gives its log the same mode.
+fn create(path: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    let made = options.append(true).create(true).mode(0o600).open(path);
+    made.map(drop).map_err(|source| OpenError::File {
+        what: "open",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Refuses a file of something else; marks an empty one as ours.
@@ -200,8 +216,8 @@ impl Engine for Connection {
             .map_err(|e| fault(sql, &e))?;
         let mut rows = Vec::new();
         while let Some(row) = found.next().map_err(|e| fault(sql, &e))? {
-            let cells = (0..columns).map(|column| Ok(owned(row.get_ref(column)?)));
-            let cells: Result<_, rusqlite::Error> = cells.collect();
+            let cells = (0..columns).map(|column| owned(row.get_ref(column)?));
+            let cells: rusqlite::Result<_> = cells.collect();
             rows.push(Row(cells.map_err(|e| fault(sql, &e))?));
         }
         Ok(rows)
@@ -252,14 +268,14 @@ impl ToSql for Value {
     }
 }
 
-fn owned(cell: ValueRef<'_>) -> Value {
-    match cell {
+fn owned(cell: ValueRef<'_>) -> rusqlite::Result<Value> {
+    Ok(match cell {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(int) => Value::Int(int),
         ValueRef::Real(real) => Value::Real(real),
-        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Text(_) => Value::Text(cell.as_str()?.to_owned()),
         ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
-    }
+    })
 }
 
 fn fault(sql: &str, error: &rusqlite::Error) -> Fault {

@@ -3,9 +3,9 @@
 //! Connections are opened on a thread of their own, because a driver that blocks must not be
 //! called from inside a runtime, and `open` may be.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use tokio::sync::{Mutex, watch};
 
@@ -31,7 +31,9 @@ const READERS: usize = 4;
 pub(crate) struct Threads {
     shared: Arc<Shared>,
     running: watch::Receiver<usize>,
-    handles: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    ids: Vec<ThreadId>,
+    /// Waits for the others before it ends.
+    writing: Option<JoinHandle<()>>,
 }
 
 /// Opens the database and starts its threads.
@@ -43,19 +45,29 @@ pub(crate) fn open(options: Options) -> Result<(Arc<Shared>, Threads), OpenError
 
     let (count, running) = watch::channel(0);
     let count = Arc::new(count);
-    let mut handles = Vec::with_capacity(1 + readers.len());
-    let guard = Ending::new(&shared, &count, |shared| &shared.writes);
-    handles.push(start("storage-writer", guard, move || writer.serve())?);
+    let mut reading = Vec::with_capacity(readers.len());
     for reader in readers {
         let guard = Ending::new(&shared, &count, |shared| &shared.reads);
-        handles.push(start("storage-reader", guard, move || reader.serve())?);
+        reading.push(start("storage-reader", guard, move || reader.serve())?);
     }
+    let mut ids: Vec<_> = reading.iter().map(|reader| reader.thread().id()).collect();
+    let guard = Ending::new(&shared, &count, |shared| &shared.writes);
+    // The writer is the last to go: SQLite then puts all of its log into the file.
+    let write = move || writer.serve(|| reading.into_iter().for_each(wait_for));
+    let writing = start("storage-writer", guard, write)?;
+    ids.push(writing.thread().id());
     let threads = Threads {
         shared: Arc::clone(&shared),
         running,
-        handles: std::sync::Mutex::new(handles),
+        ids,
+        writing: Some(writing),
     };
     Ok((shared, threads))
+}
+
+/// A thread that panicked has logged why.
+fn wait_for(thread: JoinHandle<()>) {
+    let _panicked = thread.join();
 }
 
 /// Refuses new work; what waits is still done.
@@ -76,13 +88,12 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         close(&self.shared);
-        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        for handle in handles.drain(..) {
-            // The last clone may have lived in a closure: then this is one of the threads.
-            if handle.thread().id() != thread::current().id() {
-                // A thread that panicked has logged why.
-                let _panicked = handle.join();
-            }
+        // The last clone may have lived in a closure: then this is one of the threads, and
+        // cannot wait for itself.
+        if let Some(writing) = self.writing.take()
+            && !self.ids.contains(&thread::current().id())
+        {
+            wait_for(writing);
         }
         self.shared.feed.close();
     }

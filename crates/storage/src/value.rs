@@ -98,8 +98,11 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 /// The parameters of a statement: `params![name, now]` is `[Value; 2]`, each by `Value::from`.
 #[macro_export]
 macro_rules! params {
-    ($($value:expr),* $(,)?) => {
-        [$($crate::Value::from($value)),*]
+    () => {
+        [] as [$crate::Value; 0]
+    };
+    ($($value:expr),+ $(,)?) => {
+        [$($crate::Value::from($value)),+]
     };
 }
 

@@ -71,8 +71,8 @@ impl Writer {
         }
     }
 
-    /// Serves writes until the queue is closed and empty.
-    pub(crate) fn serve(mut self) {
+    /// Serves writes until the queue is closed and empty; closes after `others` have.
+    pub(crate) fn serve(mut self, others: impl FnOnce()) {
         let shared = Arc::clone(&self.shared);
         loop {
             let watches = matches!(shared.database, Database::Postgres(_));
@@ -80,17 +80,23 @@ impl Writer {
             match shared.writes.take(GROUP_MAX, patience) {
                 Taken::Items(jobs) => self.answer(jobs),
                 Taken::Idle => self.look_after_connection(),
-                Taken::Closed => return,
+                Taken::Closed => break,
             }
             if self.reserve.missing() {
                 self.reserve.restore();
             }
-            let missing = self.reserve.missing();
-            shared.reserve_missing.store(missing, Ordering::Relaxed);
-            shared
-                .writable
-                .store(self.engine.is_some(), Ordering::Relaxed);
+            self.report();
         }
+        others();
+    }
+
+    /// Says how it stands, for those who check.
+    fn report(&self) {
+        let shared = &self.shared;
+        let missing = self.reserve.missing();
+        shared.reserve_missing.store(missing, Ordering::Relaxed);
+        let writable = self.engine.is_some();
+        shared.writable.store(writable, Ordering::Relaxed);
     }
 
     /// What a quiet moment is for.
@@ -140,6 +146,7 @@ impl Writer {
                 }
                 Reach::Statement | Reach::Group => false,
             };
+            self.report();
             if !again || ATTEMPTS_MAX <= attempt {
                 return refuse(jobs, &error);
             }
@@ -157,8 +164,12 @@ impl Writer {
         let done = engine
             .begin_write()
             .and_then(|()| run_group(engine, &self.shared, jobs, trim));
-        let group = match done {
-            Ok(group) => group,
+        let changes = match done {
+            Ok(Some(changes)) => changes,
+            Ok(None) => {
+                engine.rollback();
+                return Ok(Vec::new());
+            }
             Err(fault) => {
                 engine.rollback();
                 return Err(fault.into());
@@ -172,8 +183,8 @@ impl Writer {
         if trim {
             self.untrimmed = 0;
         }
-        self.untrimmed += group.len() as u64;
-        Ok(group)
+        self.untrimmed += changes.len() as u64;
+        Ok(changes)
     }
 
     /// Tells first the subscribers, then the callers: who has the answer can rely on the caches.
@@ -191,8 +202,9 @@ impl Writer {
 
     /// Refuses all that may not use the disk reserve; the rest is left.
     fn refuse_ordinary(&self, jobs: Vec<Box<dyn Job>>, full: &StorageError) -> Vec<Box<dyn Job>> {
-        let contains = |job: &Box<dyn Job>| job.urgency() == Urgency::Containment;
-        let (urgent, ordinary): (Vec<_>, Vec<_>) = jobs.into_iter().partition(contains);
+        let (urgent, ordinary): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .partition(|job| job.urgency() == Urgency::Containment);
         add(&self.shared.counters.disk_refusals, ordinary.len());
         refuse(ordinary, full);
         urgent
@@ -236,32 +248,39 @@ fn refuse(jobs: Vec<Box<dyn Job>>, error: &StorageError) {
     }
 }
 
-/// Runs each write of a group on its own savepoint; an error means that all of it is lost.
+/// Runs each write of a group on its own savepoint, and one that is alone without. An error means
+/// that all of it is lost; `None` that nothing of it is to be kept.
 fn run_group(
     engine: &mut dyn Engine,
     shared: &Shared,
     jobs: &mut [Box<dyn Job>],
     trim: bool,
-) -> Result<Vec<Change>, Fault> {
+) -> Result<Option<Vec<Change>>, Fault> {
     let keys = shared.vault.keys();
     let mut outbox = Outbox::default();
+    let alone = jobs.len() == 1;
     for job in jobs {
         let mark = outbox.mark();
-        engine.savepoint()?;
+        if !alone {
+            engine.savepoint()?;
+        }
         let mut tx = Tx::new(engine, &keys, shared.clock.now(), Some(&mut outbox));
         let keep = job.run(&mut tx);
         if let Some(fault) = tx.fault().filter(|fault| fault.reach != Reach::Statement) {
             return Err(fault.clone());
         }
-        if keep {
-            engine.release()?;
-        } else {
-            engine.undo()?;
-            outbox.rewind(mark);
+        match (alone, keep) {
+            (true, true) => (),
+            (true, false) => return Ok(None),
+            (false, true) => engine.release()?,
+            (false, false) => {
+                engine.undo()?;
+                outbox.rewind(mark);
+            }
         }
     }
     if trim {
         outbox::trim(engine, shared.clock.now())?;
     }
-    Ok(outbox.into_changes())
+    Ok(Some(outbox.into_changes()))
 }

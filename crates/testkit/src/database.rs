@@ -125,9 +125,8 @@ pub fn each_database(migrations: &[Migration], test: impl Fn(&Storage)) {
 pub fn each_database_and_clock(migrations: &[Migration], test: impl Fn(&Storage, &ManualClock)) {
     for database in databases() {
         let storage = database.open(migrations);
-        let engine = database.engine;
         // Shown with the output of a test that fails.
-        println!("on {engine}");
+        eprintln!("on {}", database.engine);
         test(&storage, &database.clock);
     }
 }

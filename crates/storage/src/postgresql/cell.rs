@@ -5,25 +5,14 @@ use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::{Row, Value};
 
-/// The type a parameter is declared with. NULL is left for the server to infer.
-pub(super) const fn declared(value: &Value) -> Type {
+/// The type a parameter is declared with; NULL is not sent as one.
+pub(super) const fn declared(value: &Value) -> Option<Type> {
     match value {
-        Value::Null => Type::UNKNOWN,
-        Value::Int(_) => Type::INT8,
-        Value::Real(_) => Type::FLOAT8,
-        Value::Text(_) => Type::TEXT,
-        Value::Blob(_) => Type::BYTEA,
-    }
-}
-
-/// Whether `value` can be sent where the prepared statement expects `kind`.
-pub(super) fn fits(value: &Value, kind: &Type) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Int(_) => *kind == Type::INT8,
-        Value::Real(_) => *kind == Type::FLOAT8,
-        Value::Text(_) => matches!(*kind, Type::TEXT | Type::VARCHAR | Type::UNKNOWN),
-        Value::Blob(_) => *kind == Type::BYTEA,
+        Value::Null => None,
+        Value::Int(_) => Some(Type::INT8),
+        Value::Real(_) => Some(Type::FLOAT8),
+        Value::Text(_) => Some(Type::TEXT),
+        Value::Blob(_) => Some(Type::BYTEA),
     }
 }
 
