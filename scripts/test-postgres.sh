@@ -18,7 +18,7 @@ fail() {
 # The directory of PostgreSQL's programs: the newest installed, or where pg_config says.
 find_bin() {
     local newest
-    newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+    newest=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1) || true
     if [ -z "$newest" ] && command -v pg_config >/dev/null; then
         newest=$(pg_config --bindir)
     fi

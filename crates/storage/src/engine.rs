@@ -28,7 +28,8 @@ pub(crate) trait Engine: Send {
     /// Runs the statements of a migration, already in this engine's dialect.
     fn run_script(&mut self, sql: &str) -> Result<(), Fault>;
 
-    /// The name of the last write transaction, by which its outcome can be asked for.
+    /// The name of the last write transaction, by which its outcome can be asked for; `None` where
+    /// no connection can break.
     fn transaction(&self) -> Option<TransactionId>;
     /// How a transaction of an earlier connection ended.
     fn outcome(&mut self, transaction: TransactionId) -> Result<Outcome, Fault>;

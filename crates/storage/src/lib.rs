@@ -67,7 +67,7 @@ use vault::Vault;
 
 /// Reads that may wait; further callers wait for room.
 const READS_WAITING_MAX: usize = 1024;
-/// Writes that may wait; further callers wait for room.
+/// Writes of either urgency that may wait; further callers wait for room.
 const WRITES_WAITING_MAX: usize = 4096;
 
 /// The database, open. Clones share it; when the last one goes, it is closed.
@@ -222,6 +222,7 @@ impl Storage {
     }
 
     /// Makes a new data key that seals from now on; what was sealed before can still be opened.
+    /// To be done before a key has sealed 2^32 times.
     ///
     /// # Errors
     /// As [`Storage::write`]; the old key goes on sealing then.
@@ -260,7 +261,7 @@ where
     E: From<StorageError> + Send + 'static,
 {
     let (task, answer) = Task::new(urgency, run);
-    let queued = queue.send(Box::new(task)).await;
+    let queued = queue.send(Box::new(task), urgency).await;
     if queued.is_err() {
         return Err(StorageError::Closed.into());
     }

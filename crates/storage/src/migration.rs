@@ -20,6 +20,7 @@ pub struct Migration {
     /// Its number: 1, 2, 3 …
     pub version: u32,
     /// One or more statements, with the types TEXT, BIGINT, BLOB, DOUBLE PRECISION in capitals.
+    /// No deferred constraints: they would show at the commit, which a write shares with others.
     pub sql: &'static str,
 }
 

@@ -79,12 +79,12 @@ fn without_password(url: &str) -> String {
     format!("{scheme}://{user}@{host}")
 }
 
-/// Whether a write may use the disk reserve.
+/// How a write stands against others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
     /// Refused when the disk is full.
     Normal,
-    /// Revoke, detach, quarantine, and their records: goes through when the disk is full.
+    /// Revoke, detach, quarantine, and their records: before all others, and also on a full disk.
     Containment,
 }
 

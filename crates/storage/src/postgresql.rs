@@ -176,11 +176,18 @@ impl Engine for Connection {
         self.transaction = None;
         let answers = self.client.simple_query(BEGIN_WRITE);
         let answers = answers.map_err(|error| fault(&self.client, BEGIN_WRITE, &error))?;
-        let last = answers.iter().rev().find_map(|message| match message {
+        let id = answers.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
             _ => None,
         });
-        self.transaction = last.map(TransactionId);
+        let Some(id) = id else {
+            let detail = "the server did not name its transaction".to_owned();
+            return Err(Fault::new(
+                Reach::Group,
+                StorageError::Unavailable { detail },
+            ));
+        };
+        self.transaction = Some(TransactionId(id));
         Ok(())
     }
 

@@ -1,7 +1,8 @@
-//! A bounded queue from tasks to threads.
+//! A bounded queue from tasks to threads, with a lane for what is urgent.
 //!
 //! Tasks wait for room without blocking their runtime; threads wait for work without a runtime,
-//! with a time limit, and take many at once. Tokio's channel can do neither of the last two.
+//! with a time limit, and take many at once, the urgent first. Tokio's channel does not do these
+//! last three.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,24 +10,34 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-/// Holds at most as many items as it has room for; more senders wait their turn.
+use crate::Urgency;
+
+/// Holds at most as many items in each lane as it has room for; more senders wait their turn.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     arrived: Condvar,
-    room: Semaphore,
+    urgent_room: Semaphore,
+    ordinary_room: Semaphore,
 }
 
 #[derive(Debug)]
 struct State<T> {
-    waiting: VecDeque<T>,
+    urgent: VecDeque<T>,
+    ordinary: VecDeque<T>,
     closed: bool,
+}
+
+impl<T> State<T> {
+    fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.ordinary.is_empty()
+    }
 }
 
 /// What a thread finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken<T> {
-    /// In the order they came; at least one.
+    /// The urgent ones first, else in the order they came; at least one.
     Items(Vec<T>),
     /// Nothing came in time.
     Idle,
@@ -38,17 +49,23 @@ impl<T> Queue<T> {
     pub(crate) fn new(room: usize) -> Self {
         Self {
             state: Mutex::new(State {
-                waiting: VecDeque::new(),
+                urgent: VecDeque::new(),
+                ordinary: VecDeque::new(),
                 closed: false,
             }),
             arrived: Condvar::new(),
-            room: Semaphore::new(room),
+            urgent_room: Semaphore::new(room),
+            ordinary_room: Semaphore::new(room),
         }
     }
 
     /// Waits for room, then queues; gives the item back when the queue is closed.
-    pub(crate) async fn send(&self, item: T) -> Result<(), T> {
-        let Ok(permit) = self.room.acquire().await else {
+    pub(crate) async fn send(&self, item: T, urgency: Urgency) -> Result<(), T> {
+        let room = match urgency {
+            Urgency::Containment => &self.urgent_room,
+            Urgency::Normal => &self.ordinary_room,
+        };
+        let Ok(permit) = room.acquire().await else {
             return Err(item);
         };
         let mut state = self.lock();
@@ -57,7 +74,10 @@ impl<T> Queue<T> {
         }
         // Taken back when the item leaves the queue.
         permit.forget();
-        state.waiting.push_back(item);
+        match urgency {
+            Urgency::Containment => state.urgent.push_back(item),
+            Urgency::Normal => state.ordinary.push_back(item),
+        }
         drop(state);
         self.arrived.notify_one();
         Ok(())
@@ -65,7 +85,7 @@ impl<T> Queue<T> {
 
     /// Waits for work and takes up to `most` items; waits for ever when `patience` is `None`.
     pub(crate) fn take(&self, most: usize, patience: Option<Duration>) -> Taken<T> {
-        let idle = |state: &mut State<T>| state.waiting.is_empty() && !state.closed;
+        let idle = |state: &mut State<T>| state.is_empty() && !state.closed;
         let state = self.lock();
         let mut state = match patience {
             Some(patience) => {
@@ -77,24 +97,28 @@ impl<T> Queue<T> {
                 waited.unwrap_or_else(PoisonError::into_inner)
             }
         };
-        let count = state.waiting.len().min(most);
-        if count == 0 {
+        if state.is_empty() {
             return if state.closed {
                 Taken::Closed
             } else {
                 Taken::Idle
             };
         }
-        let items = state.waiting.drain(..count).collect();
+        let urgent = state.urgent.len().min(most);
+        let ordinary = state.ordinary.len().min(most - urgent);
+        let mut items: Vec<_> = state.urgent.drain(..urgent).collect();
+        items.extend(state.ordinary.drain(..ordinary));
         drop(state);
-        self.room.add_permits(count);
+        self.urgent_room.add_permits(urgent);
+        self.ordinary_room.add_permits(ordinary);
         Taken::Items(items)
     }
 
     /// Refuses what comes from now on; what is queued can still be taken.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
-        self.room.close();
+        self.urgent_room.close();
+        self.ordinary_room.close();
         self.arrived.notify_all();
     }
 

@@ -43,26 +43,40 @@ pub(crate) fn open(options: Options) -> Result<(Arc<Shared>, Threads), OpenError
         message: "while opening the database".to_owned(),
     })??;
 
+    match start_all(&shared, writer, readers) {
+        Ok(threads) => Ok((shared, threads)),
+        Err(error) => {
+            // Those that did start end again.
+            close(&shared);
+            Err(error)
+        }
+    }
+}
+
+fn start_all(
+    shared: &Arc<Shared>,
+    writer: Writer,
+    readers: Vec<Reader>,
+) -> Result<Threads, OpenError> {
     let (count, running) = watch::channel(0);
     let count = Arc::new(count);
     let mut reading = Vec::with_capacity(readers.len());
     for reader in readers {
-        let guard = Ending::new(&shared, &count, |shared| &shared.reads);
+        let guard = Ending::new(shared, &count, |shared| &shared.reads);
         reading.push(start("storage-reader", guard, move || reader.serve())?);
     }
     let mut ids: Vec<_> = reading.iter().map(|reader| reader.thread().id()).collect();
-    let guard = Ending::new(&shared, &count, |shared| &shared.writes);
+    let guard = Ending::new(shared, &count, |shared| &shared.writes);
     // The writer is the last to go: SQLite then puts all of its log into the file.
     let write = move || writer.serve(|| reading.into_iter().for_each(wait_for));
     let writing = start("storage-writer", guard, write)?;
     ids.push(writing.thread().id());
-    let threads = Threads {
-        shared: Arc::clone(&shared),
+    Ok(Threads {
+        shared: Arc::clone(shared),
         running,
         ids,
         writing: Some(writing),
-    };
-    Ok((shared, threads))
+    })
 }
 
 /// A thread that panicked has logged why.
