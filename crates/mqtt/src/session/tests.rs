@@ -176,6 +176,15 @@ fn every_fault_has_its_reason() {
     check(wrong, ReasonCode::ProtocolError);
 }
 
+/// Nothing in flight, and ids that are about to start over.
+fn near_the_last_id<M>(window: u16) -> Outbound<M> {
+    let state = OutboundState {
+        next_id: id(65_533),
+        in_flight: Vec::new(),
+    };
+    Outbound::from_parts(state, id(window))
+}
+
 /// The packets to send again, as text.
 fn resent(outbound: &mut Outbound<u32>) -> Vec<String> {
     let mut sent = Vec::new();
@@ -260,6 +269,20 @@ fn packet_ids_wrap_around_what_is_open() {
     assert_eq!(outbound.send_at_least_once(2), Ok(id(65_534)));
     assert_eq!(outbound.send_at_least_once(3), Ok(id(2)));
     assert_eq!(outbound.len(), 4);
+}
+
+#[test]
+fn nothing_is_sent_when_every_packet_id_is_taken() {
+    let mut outbound = Outbound::new(id(u16::MAX));
+    for number in 1..=u16::MAX {
+        assert_eq!(outbound.send_exactly_once(0), Ok(id(number)));
+        outbound.pubrec(id(number), ReasonCode::Success).unwrap();
+    }
+    outbound.reconnect(id(u16::MAX));
+    assert_eq!(resent(&mut outbound).len(), 65_535);
+    assert_eq!(outbound.send_at_least_once(1), Err(1));
+    assert_eq!(outbound.pubcomp(id(77)), Ok(true));
+    assert_eq!(outbound.send_at_least_once(1), Ok(id(77)));
 }
 
 /// A peer that never sends PUBCOMP is sent nothing more, over however many
@@ -410,6 +433,22 @@ fn a_qos_2_message_is_decided_once_over_connections() {
             received: vec![id(1), id(3)]
         }
     );
+}
+
+#[test]
+fn a_repeat_takes_up_room_once() {
+    let state = InboundState {
+        received: vec![id(1), id(2)],
+    };
+    let mut inbound = Inbound::from_parts(state, id(2), 0);
+    for packet_id in [1, 1, 2, 1] {
+        assert!(packet_id == 1 || inbound.has_room());
+        let again = inbound.publish(&mut publish(QoS::ExactlyOnce, Some(packet_id)));
+        assert_eq!(again, Ok(Received::Repeat(Ack::success(id(packet_id)))));
+    }
+    assert!(!inbound.has_room());
+    assert_eq!(inbound.release(id(1)), Ok(Ack::success(id(1))));
+    assert!(inbound.has_room());
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Line {
             version,
             window: 3,
             queue: (0..).zip(messages.iter().copied()).collect(),
-            outbound: Outbound::new(id(3)),
+            outbound: near_the_last_id(3),
             inbound: Inbound::new(id(3), 0),
             to_receiver: BytesMut::new(),
             at_receiver: BytesMut::new(),
