@@ -22,7 +22,7 @@ find_bin() {
     if [ -z "$newest" ] && command -v pg_config >/dev/null; then
         newest=$(pg_config --bindir)
     fi
-    [ -n "$newest" ] && [ -x "$newest/pg_ctl" ] || fail "PostgreSQL is not installed (apt: postgresql)"
+    [ -x "$newest/pg_ctl" ] || fail "PostgreSQL is not installed (apt: postgresql)"
     echo "$newest"
 }
 

@@ -9,13 +9,18 @@ use crate::{StorageError, Value};
 pub struct Row(pub(crate) Vec<Value>);
 
 macro_rules! columns {
-    ($($(#[$doc:meta])* $name:ident, $opt:ident: $type:ty, $what:literal, $($kind:pat => $value:expr),+;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident, $opt:ident: $type:ty, $wanted:literal, $kind:pat => $value:expr;
+    )*) => {
         $($(#[$doc])*
         ///
         /// # Errors
         /// When the column is absent, NULL or of another kind.
         pub fn $name(&self, column: usize) -> Result<$type, StorageError> {
-            self.$opt(column)?.ok_or(StorageError::TypeMismatch { column, wanted: $what, found: "null" })
+            let (wanted, found) = ($wanted, "null");
+            let null = StorageError::TypeMismatch { column, wanted, found };
+            self.$opt(column)?.ok_or(null)
         }
 
         $(#[$doc])*
@@ -26,8 +31,11 @@ macro_rules! columns {
         pub fn $opt(&self, column: usize) -> Result<Option<$type>, StorageError> {
             match self.cell(column)? {
                 Value::Null => Ok(None),
-                $($kind => Ok(Some($value)),)+
-                other => Err(StorageError::TypeMismatch { column, wanted: $what, found: other.kind() }),
+                $kind => Ok(Some($value)),
+                other => {
+                    let (wanted, found) = ($wanted, other.kind());
+                    Err(StorageError::TypeMismatch { column, wanted, found })
+                }
             }
         })*
     };

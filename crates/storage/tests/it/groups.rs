@@ -119,13 +119,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_failing_write_hurts_no_other_of_its_group(writes in proptest::collection::vec(any_write(), 1..12)) {
+    fn a_failing_write_hurts_no_other_of_its_group(
+        writes in proptest::collection::vec(any_write(), 1..12),
+    ) {
         testkit::each_database(NOTES, |storage| {
             let outcomes = block_on(in_one_group(storage, &writes));
             let (stored, expected, changes) = model(&writes);
             assert_eq!(outcomes, expected);
             assert_eq!(read(storage, all).unwrap(), stored.into_iter().collect::<Vec<_>>());
-            let rows = read(storage, |tx| tx.query("SELECT sequence FROM outbox ORDER BY sequence", &[]));
+            let sql = "SELECT sequence FROM outbox ORDER BY sequence";
+            let rows = read(storage, move |tx| tx.query(sql, &[]));
             let sequences: Vec<_> = rows.unwrap().iter().map(|row| row.int(0).unwrap()).collect();
             assert_eq!(sequences, (1..=i64::try_from(changes).unwrap()).collect::<Vec<_>>());
             assert_eq!(storage.statistics().changes, changes);

@@ -189,7 +189,10 @@ fn what_fails_before_it_reaches_the_engine_is_named() {
         insert(tx, &params!["a", 1])?;
         panic!("on purpose")
     };
-    let told = |error: &StorageError| matches!(error, StorageError::Panicked { message } if message == "on purpose");
+    let told = |error: &StorageError| {
+        let message = "on purpose".to_owned();
+        *error == StorageError::Panicked { message }
+    };
     check_refused("a panic", panic, told);
 }
 
