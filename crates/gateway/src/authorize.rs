@@ -135,14 +135,23 @@ fn request_tags(input: &Value) -> Vec<(String, Option<String>)> {
     };
     let mut found = Vec::new();
     for list in ["tags", "Tags"] {
-        for tag in input.get(list).and_then(Value::as_array).into_iter().flatten() {
+        for tag in input
+            .get(list)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             if let Some(key) = text(tag, ["Key", "key"]) {
                 found.push((key, text(tag, ["Value", "value"])));
             }
         }
     }
     for list in ["tagKeys", "TagKeys"] {
-        let keys = input.get(list).and_then(Value::as_array).into_iter().flatten();
+        let keys = input
+            .get(list)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         found.extend(keys.filter_map(|key| Some((key.as_str()?.to_owned(), None))));
     }
     found
@@ -172,7 +181,10 @@ pub(crate) fn device_requests(
 
 fn device_resource(arn: &str, scope: &Scope) -> OwnedResource {
     let prefix = scope.iot_arn("");
-    let Some((kind, name)) = arn.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')) else {
+    let Some((kind, name)) = arn
+        .strip_prefix(&prefix)
+        .and_then(|rest| rest.split_once('/'))
+    else {
         return OwnedResource::Any;
     };
     match kind {

@@ -115,11 +115,10 @@ pub trait Credentials: Send + Sync {
     ///
     /// # Errors
     /// What the storage answers.
-    fn find(
-        &self,
-        tx: &mut Tx<'_>,
-        access_key_id: &str,
-    ) -> Result<Option<Credential>, ApiError>;
+    fn find(&self, tx: &mut Tx<'_>, access_key_id: &str) -> Result<Option<Credential>, ApiError>;
+
+    /// Told of each request proven to be signed with the key, for "last used". Must not wait.
+    fn used(&self, _access_key_id: &str, _service: &str, _at: Timestamp) {}
 }
 
 /// A resource of an IoT policy, owned so that it can travel to the broker.

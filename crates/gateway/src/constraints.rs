@@ -19,7 +19,8 @@ const ECHO_CHARACTERS_MAX: usize = 256;
 /// A violated constraint, or a value of the wrong type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// The value as the message shows it; none when it must not be shown.
+    /// The value as the message shows it; none for secrets, and for lists and maps, which may
+    /// hold some.
     value: Option<String>,
     path: String,
     constraint: String,
@@ -53,11 +54,7 @@ pub(crate) fn refusal(service: &str, message: String) -> ApiError {
 ///
 /// # Errors
 /// The first violation.
-pub(crate) fn check(
-    model: &ServiceModel,
-    id: ShapeId,
-    value: &Value,
-) -> Result<(), Violation> {
+pub(crate) fn check(model: &ServiceModel, id: ShapeId, value: &Value) -> Result<(), Violation> {
     Checker { model }.shape(id, value, "")
 }
 
@@ -76,7 +73,7 @@ impl Checker<'_> {
         match &shape.kind {
             Kind::Structure(structure) => self.structure(structure, value, path),
             Kind::List(list) => self.list(list, value, path),
-            Kind::Map(map) => self.map(map, value, path),
+            Kind::Map(map) => self.map(map, value, path, shape.sensitive),
             Kind::Text(text) => match value.as_str() {
                 Some(found) => text_constraint(text, found).map_or(Ok(()), |c| Err(violated(c))),
                 None => Ok(()),
@@ -93,12 +90,7 @@ impl Checker<'_> {
         }
     }
 
-    fn structure(
-        &self,
-        structure: &Structure,
-        value: &Value,
-        path: &str,
-    ) -> Result<(), Violation> {
+    fn structure(&self, structure: &Structure, value: &Value, path: &str) -> Result<(), Violation> {
         for name in &structure.required {
             if value.get(name).is_none_or(Value::is_null) {
                 return Err(Violation {
@@ -129,7 +121,7 @@ impl Checker<'_> {
         };
         if let Some(constraint) = length(&list.bounds, items.len()) {
             return Err(Violation {
-                value: Some(echo(value)),
+                value: None,
                 path: path.to_owned(),
                 constraint,
             });
@@ -140,13 +132,13 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn map(&self, map: &Map, value: &Value, path: &str) -> Result<(), Violation> {
+    fn map(&self, map: &Map, value: &Value, path: &str, sensitive: bool) -> Result<(), Violation> {
         let Some(entries) = value.as_object() else {
             return Ok(());
         };
         if let Some(constraint) = length(&map.bounds, entries.len()) {
             return Err(Violation {
-                value: Some(echo(value)),
+                value: None,
                 path: path.to_owned(),
                 constraint,
             });
@@ -156,7 +148,7 @@ impl Checker<'_> {
                 && let Some(constraint) = text_constraint(text, key)
             {
                 return Err(Violation {
-                    value: Some(format!("'{}'", cut(key))),
+                    value: (!sensitive).then(|| format!("'{}'", cut(key))),
                     path: path.to_owned(),
                     constraint: format!("Map keys must satisfy constraint: [{constraint}]"),
                 });
@@ -210,7 +202,9 @@ fn outside(bounds: &Bounds, found: f64, what: &str) -> Option<String> {
         ));
     }
     let max = bounds.max.filter(|max| *max < found)?;
-    Some(format!("Member must have {what} less than or equal to {max}"))
+    Some(format!(
+        "Member must have {what} less than or equal to {max}"
+    ))
 }
 
 fn echo(value: &Value) -> String {

@@ -6,7 +6,7 @@
 //!
 //! Source: contract core 13.4.
 
-use model::{ApiError, ErrorKind};
+use model::ApiError;
 
 use crate::catalogue::Served;
 use crate::service_model::{Protocol, ServiceModel};
@@ -32,28 +32,29 @@ const FRONT_END: [&str; 16] = [
 ];
 
 /// Front-end errors by their names in the query protocol.
-const QUERY_CODES: [(&str, &str); 11] = [
+const QUERY_CODES: [(&str, &str); 7] = [
     ("AccessDeniedException", "AccessDenied"),
     ("ForbiddenException", "AccessDenied"),
-    ("UnrecognizedClientException", "InvalidClientTokenId"),
-    ("InvalidSignatureException", "SignatureDoesNotMatch"),
-    ("IncompleteSignatureException", "IncompleteSignature"),
-    ("ExpiredTokenException", "ExpiredToken"),
-    ("MissingAuthenticationTokenException", "MissingAuthenticationToken"),
     ("ThrottlingException", "Throttling"),
     ("InternalFailureException", "InternalFailure"),
     ("ServiceUnavailableException", "ServiceUnavailable"),
     ("UnknownOperationException", "InvalidAction"),
+    ("InvalidRequestException", "ValidationError"),
 ];
 
 /// Statuses of the front end, and of exceptions whose model gives none.
 // spec aws-iot [HT-22] [HT-23]
-const STATUSES: [(&str, u16); 16] = [
+const STATUSES: [(&str, u16); 21] = [
     ("AccessDeniedException", 403),
     ("UnrecognizedClientException", 403),
     ("InvalidSignatureException", 403),
     ("ExpiredTokenException", 403),
     ("MissingAuthenticationTokenException", 403),
+    ("InvalidClientTokenId", 403),
+    ("SignatureDoesNotMatch", 403),
+    ("ExpiredToken", 403),
+    ("MissingAuthenticationToken", 403),
+    ("IncompleteSignature", 400),
     ("IncompleteSignatureException", 400),
     ("MethodNotAllowedException", 405),
     ("RequestEntityTooLargeException", 413),
@@ -91,9 +92,6 @@ pub(crate) fn code(model: &ServiceModel, exception: &'static str) -> String {
         if let Some((_, code)) = found {
             return (*code).to_owned();
         }
-        if exception == "InvalidRequestException" {
-            return "ValidationError".to_owned();
-        }
     }
     exception.to_owned()
 }
@@ -116,15 +114,6 @@ pub(crate) fn status(model: &ServiceModel, error: &ApiError) -> u16 {
         Some((_, status)) => *status,
         None => error.kind.http_status(),
     }
-}
-
-/// An error of the front end.
-pub(crate) fn front_end(
-    kind: ErrorKind,
-    exception: &'static str,
-    message: impl Into<String>,
-) -> ApiError {
-    ApiError::new(kind, exception, message)
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ use crate::constraints;
 use crate::denials::{self, Denial, DenialId, Denials, Door};
 use crate::input;
 use crate::metrics::Metrics;
-use crate::operation::{AsyncCall, Call, Mutation, Operation, Permit, Run};
+use crate::operation::{AsyncCall, Call, Permit, Run};
+use crate::options::{GatewayOptions, Limits};
 use crate::trail::{self, Event, Journal};
 use crate::workers::Workers;
 
@@ -33,79 +34,6 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
 
 /// How long what must be written gathers before it is written together.
 const GATHER: Duration = Duration::from_millis(100);
-
-/// The bounds on requests.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Largest request body, in bytes.
-    pub body_bytes: usize,
-    /// Deepest nesting of a JSON body.
-    pub json_depth: usize,
-    /// Most headers of a request.
-    pub headers: usize,
-    /// Largest request line and headers together, in bytes.
-    pub head_bytes: usize,
-    /// Time for the head of a request to arrive; also how long a connection may be idle.
-    pub head_timeout: Duration,
-    /// Time for the body of a request to arrive.
-    pub body_timeout: Duration,
-    /// Time for an operation to answer.
-    pub operation_timeout: Duration,
-    /// Most connections at once, over all listeners.
-    pub connections: usize,
-    /// How long trail records are kept.
-    pub trail_age: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body_bytes: 1024 * 1024,
-            json_depth: 64,
-            headers: 64,
-            head_bytes: 32 * 1024,
-            head_timeout: Duration::from_secs(30),
-            body_timeout: Duration::from_secs(30),
-            operation_timeout: Duration::from_mins(1),
-            connections: 1024,
-            trail_age: Duration::from_hours(90 * 24),
-        }
-    }
-}
-
-/// Everything a gateway is made of.
-pub struct GatewayOptions {
-    /// The database, opened with [`MIGRATIONS`] among others.
-    pub storage: Storage,
-    /// Account and region.
-    pub scope: Scope,
-    /// The profile in force.
-    pub profile: Profile,
-    /// What is served, beside the gateway's own operations on denials.
-    pub operations: Vec<Operation>,
-    /// Where access keys are.
-    pub credentials: Arc<dyn Credentials>,
-    /// Who judges devices; without it no device is served.
-    pub device_policy: Option<Arc<dyn DevicePolicy>>,
-    /// Where refusals are recorded; shared with the broker.
-    pub denials: Denials,
-    /// The host names and addresses a request may be signed for, without ports.
-    pub hosts: Vec<String>,
-    /// Where requests are counted; shared.
-    pub metrics: Metrics,
-    /// The bounds.
-    pub limits: Limits,
-}
-
-impl fmt::Debug for GatewayOptions {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("GatewayOptions")
-            .field("scope", &self.scope)
-            .field("operations", &self.operations.len())
-            .field("hosts", &self.hosts)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +115,11 @@ impl Gateway {
             credentials: options.credentials,
             device_policy: options.device_policy,
             denials: options.denials,
-            hosts: options.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            hosts: options
+                .hosts
+                .iter()
+                .map(|host| host.to_ascii_lowercase())
+                .collect(),
             metrics: options.metrics,
             limits: options.limits,
             journal: Journal::default(),
@@ -260,7 +192,8 @@ impl Gateway {
         for error in [denials.err(), trail.err()].into_iter().flatten() {
             tracing::warn!(error = %error, "records wait because they cannot be written");
         }
-        self.metrics.set_lost(self.denials.lost(), self.journal.lost());
+        self.metrics
+            .set_lost(self.denials.lost(), self.journal.lost());
     }
 
     /// Removes denials and trail records that are kept no longer, a bounded number per call.
@@ -516,9 +449,4 @@ impl Request {
             outcome,
         }
     }
-}
-
-/// Whether presigned URLs may call it: reads only.
-pub(crate) fn allows_presigned(served: &Served) -> bool {
-    served.operation.mutation == Mutation::No
 }

@@ -89,7 +89,9 @@ pub(crate) fn members(
 pub(crate) fn query_pairs(query: &str) -> Result<Vec<(String, String)>, Unreadable> {
     let part = |text: &str| {
         percent::form_decoded(text).ok_or_else(|| {
-            Unreadable(format!("the query part '{text}' is not percent-encoded UTF-8"))
+            Unreadable(format!(
+                "the query part '{text}' is not percent-encoded UTF-8"
+            ))
         })
     };
     query
@@ -119,7 +121,13 @@ fn body(
             _ if parts.body.is_empty() => None,
             _ => {
                 let found = json::parsed(parts.body, parts.depth_max)?;
-                Some(json::typed(model, member.shape, &found, name, json::Names::Wire)?)
+                Some(json::typed(
+                    model,
+                    member.shape,
+                    &found,
+                    name,
+                    json::Names::Wire,
+                )?)
             }
         };
         if let Some(value) = value {
@@ -199,7 +207,10 @@ fn from_headers(prefix: &str, headers: &HeaderMap) -> Value {
 
 fn utf8(bytes: &[u8]) -> Result<&str, Unreadable> {
     std::str::from_utf8(bytes).map_err(|error| {
-        Unreadable(format!("byte {} of the text is not UTF-8", error.valid_up_to()))
+        Unreadable(format!(
+            "byte {} of the text is not UTF-8",
+            error.valid_up_to()
+        ))
     })
 }
 

@@ -25,10 +25,15 @@ mod gateway;
 mod input;
 mod metrics;
 mod operation;
+mod operator;
+mod options;
 mod percent;
+mod render;
 mod resource;
 mod router;
+mod server;
 mod service_model;
+pub mod sigv4;
 mod trail;
 mod workers;
 
@@ -37,7 +42,10 @@ pub use caller::{
 };
 pub use catalogue::{DeclarationError, Route};
 pub use denials::{Denial, DenialId, DenialLimits, Denials, Door};
-pub use gateway::{Gateway, GatewayError, GatewayOptions, Limits, MIGRATIONS};
+pub use gateway::{Gateway, GatewayError, MIGRATIONS};
 pub use metrics::Metrics;
 pub use operation::{AsyncCall, BoxFuture, Call, Mutation, Operation};
+pub use operator::OperatorPlane;
+pub use options::{GatewayOptions, Limits};
+pub use server::{Peer, Plane, USER_AGENT_BYTES_MAX};
 pub use trail::HIDDEN;

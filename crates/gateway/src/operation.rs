@@ -57,7 +57,10 @@ pub struct Call<'c, 't> {
     pub profile: Profile,
     /// The id in the answer's `x-amzn-RequestId`.
     pub request_id: &'c str,
-    #[expect(dead_code, reason = "its presence is the proof; nobody needs to look inside")]
+    #[expect(
+        dead_code,
+        reason = "its presence is the proof; nobody needs to look inside"
+    )]
     pub(crate) permit: Permit,
 }
 
@@ -90,7 +93,10 @@ pub struct AsyncCall {
     pub profile: Profile,
     /// The id in the answer's `x-amzn-RequestId`.
     pub request_id: Arc<str>,
-    #[expect(dead_code, reason = "its presence is the proof; nobody needs to look inside")]
+    #[expect(
+        dead_code,
+        reason = "its presence is the proof; nobody needs to look inside"
+    )]
     pub(crate) permit: Permit,
 }
 
@@ -104,8 +110,7 @@ impl fmt::Debug for AsyncCall {
 }
 
 /// Work on an input within a transaction.
-pub(crate) type Work =
-    dyn Fn(&mut Call<'_, '_>, &Value) -> Result<Value, ApiError> + Send + Sync;
+pub(crate) type Work = dyn Fn(&mut Call<'_, '_>, &Value) -> Result<Value, ApiError> + Send + Sync;
 /// Work whose expensive part is already done; may run again.
 pub(crate) type PreparedWork =
     Box<dyn FnMut(&mut Call<'_, '_>, &Value) -> Result<Value, ApiError> + Send>;
@@ -211,7 +216,13 @@ impl Operation {
             });
             Ok(work)
         });
-        Self::new(service, name, resource, Mutation::Yes, Run::PreparedWrite(work))
+        Self::new(
+            service,
+            name,
+            resource,
+            Mutation::Yes,
+            Run::PreparedWrite(work),
+        )
     }
 
     /// An operation that opens its own transactions, or needs none.

@@ -71,8 +71,7 @@ impl Router {
             target,
         });
         // Literal before label before greedy, segment by segment.
-        self.routes
-            .sort_by(|a, b| rank(&a.segments).cmp(&rank(&b.segments)));
+        self.routes.sort_by_key(|route| rank(&route.segments));
         true
     }
 

@@ -28,6 +28,7 @@ pub(crate) struct ServiceModel {
     /// `iot`, `iot-data`, `iam`, `sts` or `palisade`.
     pub(crate) name: &'static str,
     pub(crate) protocol: Protocol,
+    pub(crate) api_version: String,
     pub(crate) xml_namespace: String,
     /// By operation name.
     pub(crate) operations: BTreeMap<String, OperationModel>,
@@ -71,7 +72,10 @@ pub(crate) enum Kind {
     Text(Text),
     Blob(Bounds),
     /// A 32-bit integer when `narrow`, else 64 bits.
-    Integer { narrow: bool, bounds: Bounds },
+    Integer {
+        narrow: bool,
+        bounds: Bounds,
+    },
     Float(Bounds),
     Boolean,
     Timestamp,
@@ -203,6 +207,7 @@ static PALISADE: LazyLock<ServiceModel> =
     LazyLock::new(|| raw::linked("palisade", include_str!("../models/palisade.json")));
 
 /// The names of every service there is a model of.
+#[cfg(test)]
 pub(crate) const SERVICES: [&str; 5] = ["iot", "iot-data", "iam", "sts", "palisade"];
 
 impl ServiceModel {
@@ -216,6 +221,11 @@ impl ServiceModel {
             "palisade" => Some(&PALISADE),
             _ => None,
         }
+    }
+
+    /// Our own service.
+    pub(crate) fn ours() -> &'static Self {
+        &PALISADE
     }
 
     /// The service that a credential scope names.

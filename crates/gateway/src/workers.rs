@@ -54,9 +54,7 @@ impl Workers {
             Err(TrySendError::Full(_)) => Err(ApiError::unavailable(
                 "too many calls of this kind are waiting; try again later",
             )),
-            Err(TrySendError::Disconnected(_)) => {
-                Err(ApiError::internal("the workers have ended"))
-            }
+            Err(TrySendError::Disconnected(_)) => Err(ApiError::internal("the workers have ended")),
         }
     }
 }

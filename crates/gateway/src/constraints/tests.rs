@@ -57,7 +57,8 @@ fn lengths_patterns_and_required_members() {
 #[test]
 fn numbers_enumerations_lists_and_maps() {
     let check = |operation: &str, input: &Value, expected: Option<&str>| {
-        let expected = expected.map(|what| detected(&what.replace("FAILED", "failed to satisfy constraint:")));
+        let expected =
+            expected.map(|what| detected(&what.replace("FAILED", "failed to satisfy constraint:")));
         check_input("iot", operation, input, expected.as_deref());
     };
     for most in [1, 250] {
@@ -81,9 +82,7 @@ fn numbers_enumerations_lists_and_maps() {
              [ACTIVE, INACTIVE, REVOKED, PENDING_TRANSFER, REGISTER_INACTIVE, PENDING_ACTIVATION]",
         ),
     );
-    let attributes = |key: &str, value: &str| {
-        json!({"thingName": "a", "attributePayload": {"attributes": {key: value}}})
-    };
+    let attributes = |key: &str, value: &str| json!({"thingName": "a", "attributePayload": {"attributes": {key: value}}});
     check("CreateThing", &attributes("color", "red"), None);
     check(
         "CreateThing",
@@ -109,19 +108,40 @@ fn numbers_enumerations_lists_and_maps() {
 }
 
 #[test]
-fn sensitive_values_are_not_repeated() {
-    let long = "s".repeat(5000);
-    let model = ServiceModel::of("iot").unwrap();
-    let sensitive = (0..model.operations.len()).count();
-    assert!(sensitive > 0);
+fn sensitive_values_are_not_repeated_and_long_ones_are_cut() {
+    let identity = |token: &str| json!({"RoleArn": "a".repeat(20), "RoleSessionName": "s1", "WebIdentityToken": token});
+    check_input("sts", "AssumeRoleWithWebIdentity", &identity("abcd"), None);
+    check_input(
+        "sts",
+        "AssumeRoleWithWebIdentity",
+        &identity("abc"),
+        Some(&detected(
+            "Value at 'WebIdentityToken' failed to satisfy constraint: \
+             Member must have length greater than or equal to 4",
+        )),
+    );
     check_input(
         "iot",
         "CreateAuthorizer",
-        &json!({"authorizerName": "a", "authorizerFunctionArn": "f", "tokenKeyName": long}),
-        Some(&format!(
-            "1 validation error detected: Value '{}' at 'tokenKeyName' failed to satisfy \
-             constraint: Member must have length less than or equal to 128",
-            "s".repeat(256)
+        &json!({
+            "authorizerName": "a", "authorizerFunctionArn": "f", "tokenKeyName": "s".repeat(300),
+        }),
+        Some(&detected(&format!(
+            "Value '{}' at 'tokenKeyName' failed to satisfy constraint: \
+             Member must have length less than or equal to 128",
+            "s".repeat(ECHO_CHARACTERS_MAX)
+        ))),
+    );
+    check_input(
+        "iot",
+        "ListMetricValues",
+        &json!({
+            "thingName": "t", "metricName": "m", "startTime": 1, "endTime": 2,
+            "dimensionName": "d", "nextToken": "n", "maxResults": 251,
+        }),
+        Some(&detected(
+            "Value '251' at 'maxResults' failed to satisfy constraint: \
+             Member must have value less than or equal to 250",
         )),
     );
 }

@@ -83,9 +83,10 @@ impl Form {
             Kind::List(list) => self.list(model, list, path),
             Kind::Map(map) => self.map(model, map, path),
             _ => {
-                let text = self.text.as_deref().ok_or_else(|| {
-                    Unreadable(format!("'{path}' must be a single value"))
-                })?;
+                let text = self
+                    .text
+                    .as_deref()
+                    .ok_or_else(|| Unreadable(format!("'{path}' must be a single value")))?;
                 scalar::from_text(model, id, text, path)
             }
         }
@@ -146,7 +147,9 @@ impl Form {
         let mut found = BTreeMap::new();
         for (name, part) in &self.parts {
             let number: u32 = name.parse().map_err(|_| {
-                Unreadable(format!("'{path}' has an item '{name}' that is not a number"))
+                Unreadable(format!(
+                    "'{path}' has an item '{name}' that is not a number"
+                ))
             })?;
             found.insert(number, part);
         }

@@ -109,7 +109,9 @@ pub(super) fn typed(
             }
             Ok(Value::Object(out))
         }
-        kind => scalar::from_json(kind, value).ok_or_else(|| wrong(path, scalar::name(kind), value)),
+        kind => {
+            scalar::from_json(kind, value).ok_or_else(|| wrong(path, scalar::name(kind), value))
+        }
     }
 }
 

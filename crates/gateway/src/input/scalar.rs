@@ -81,7 +81,8 @@ fn finite(text: &str) -> Option<f64> {
 fn seconds(text: &str) -> Option<f64> {
     let text = text.strip_suffix('Z')?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |from: usize, to: usize| -> Option<u8> { number(whole, from, to)?.try_into().ok() };
+    let digits =
+        |from: usize, to: usize| -> Option<u8> { number(whole, from, to)?.try_into().ok() };
     let bytes = whole.as_bytes();
     let shape = bytes.len() == 19
         && bytes[4] == b'-'

@@ -30,7 +30,9 @@ fn check(request: &Request, expected: Result<Value, &str>) {
     }
     let labels = request.labels.iter();
     let parts = Parts {
-        labels: labels.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        labels: labels
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
         query: request.query,
         headers: &headers,
         body: request.body.as_bytes(),
@@ -49,7 +51,10 @@ fn bodies() {
     check(&body(""), Ok(pump.clone()));
     check(&body("{}"), Ok(pump.clone()));
     check(&body(" \n"), Ok(pump.clone()));
-    check(&body(r#"{"unknown": [1], "thingTypeName": null}"#), Ok(pump));
+    check(
+        &body(r#"{"unknown": [1], "thingTypeName": null}"#),
+        Ok(pump),
+    );
     check(
         &body(r#"{"thingName": "other", "thingTypeName": "t"}"#),
         Ok(json!({"thingTypeName": "t", "thingName": "pump"})),
@@ -79,8 +84,14 @@ fn bodies() {
         &body(r#"{"attributePayload": {"merge": "true"}}"#),
         Err("'attributePayload.merge' must be a boolean, not a text"),
     );
-    check(&body("[[[[[[[[]]]]]]]]"), Err("the body must be a JSON object"));
-    check(&body("[[[[[[[[[]]]]]]]]]"), Err("the body nests deeper than 8 levels"));
+    check(
+        &body("[[[[[[[[]]]]]]]]"),
+        Err("the body must be a JSON object"),
+    );
+    check(
+        &body("[[[[[[[[[]]]]]]]]]"),
+        Err("the body nests deeper than 8 levels"),
+    );
     check(
         &body(r#"{"thingTypeName": "[[[[[[[[[[\"[[[["}"#),
         Ok(json!({"thingTypeName": "[[[[[[[[[[\"[[[[", "thingName": "pump"})),
@@ -220,7 +231,11 @@ fn forms() {
         "Tags.member.x.Key=a",
         Err("'Tags' has an item 'x' that is not a number"),
     );
-    check_form("CreateUser", "UserName.x=a", Err("'UserName' must be a single value"));
+    check_form(
+        "CreateUser",
+        "UserName.x=a",
+        Err("'UserName' must be a single value"),
+    );
     let deep = format!("{}a=1", "a.".repeat(16));
     let text = format!(
         "the parameter '{}a' nests deeper than 16 levels",

@@ -19,7 +19,11 @@ fn templates_become_arns() {
     let iot = "arn:aws:iot:us-east-1:111122223333:";
     let input = json!({"thingName": "pump", "names": ["a", "b"], "policyArn": "arn:x", "n": 3});
     check("thing/{thingName}", &input, &[&format!("{iot}thing/pump")]);
-    check("thing/{thingName}/{absent}", &input, &[&format!("{iot}thing/pump/*")]);
+    check(
+        "thing/{thingName}/{absent}",
+        &input,
+        &[&format!("{iot}thing/pump/*")],
+    );
     check("thing/{n}", &input, &[&format!("{iot}thing/*")]);
     check("*", &input, &["*"]);
     check("{policyArn}", &input, &["arn:x"]);
@@ -29,8 +33,16 @@ fn templates_become_arns() {
         &input,
         &[&format!("{iot}thing/a"), &format!("{iot}thing/b")],
     );
-    check("iam:user/{thingName}", &input, &["arn:aws:iam::111122223333:user/pump"]);
-    check("sts:role/{thingName}", &input, &["arn:aws:sts::111122223333:role/pump"]);
+    check(
+        "iam:user/{thingName}",
+        &input,
+        &["arn:aws:iam::111122223333:user/pump"],
+    );
+    check(
+        "sts:role/{thingName}",
+        &input,
+        &["arn:aws:sts::111122223333:role/pump"],
+    );
     check(
         "palisade:denial/{thingName}",
         &input,

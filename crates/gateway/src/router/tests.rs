@@ -24,7 +24,10 @@ fn check(method: &str, path: &str, expected: &str) {
         Match::Found { target, labels } => {
             let mut labels: Vec<_> = labels.into_iter().collect();
             labels.sort();
-            let labels: Vec<String> = labels.into_iter().map(|(k, v)| format!("{k}={v}")).collect();
+            let labels: Vec<String> = labels
+                .into_iter()
+                .map(|(k, v)| format!("{k}={v}"))
+                .collect();
             format!("{} {}", ROUTES[target].1, labels.join(","))
         }
         other => format!("{other:?}"),
@@ -37,17 +40,33 @@ fn check(method: &str, path: &str, expected: &str) {
 fn paths_lead_to_operations() {
     check("GET", "/things", "/things");
     check("GET", "/things/", "/things");
-    check("GET", "/things/pump%3A7", "/things/{thingName} thingName=pump:7");
+    check(
+        "GET",
+        "/things/pump%3A7",
+        "/things/{thingName} thingName=pump:7",
+    );
     check("GET", "/things/a%2Fb", "/things/{thingName} thingName=a/b");
-    check("GET", "/things/a%252Fb", "/things/{thingName} thingName=a%2Fb");
+    check(
+        "GET",
+        "/things/a%252Fb",
+        "/things/{thingName} thingName=a%2Fb",
+    );
     check("GET", "/things/a+b", "/things/{thingName} thingName=a+b");
     check("GET", "/things/a/b", "Nothing");
-    check("GET", "/things/a/shadow", "/things/{thingName}/shadow thingName=a");
+    check(
+        "GET",
+        "/things/a/shadow",
+        "/things/{thingName}/shadow thingName=a",
+    );
     check("GET", "/things//shadow", "Nothing");
     check("GET", "/authorizers", "/authorizers/");
     check("GET", "/authorizers/", "/authorizers/");
     check("GET", "/certificate-providers/", "/certificate-providers/");
-    check("GET", "/certificate-providers/p", "/certificate-providers/{name} name=p");
+    check(
+        "GET",
+        "/certificate-providers/p",
+        "/certificate-providers/{name} name=p",
+    );
     check(
         "PUT",
         "/attached-policies/arn%3Aaws%3Aiot%3Aus-east-1%3A1%3Acert%2Fab",
@@ -60,7 +79,11 @@ fn paths_lead_to_operations() {
     check("POST", "/topics/", "Nothing");
     check("POST", "/topics", "Nothing");
     check("PUT", "/things/special", "/things/special");
-    check("PUT", "/things/other", "/things/{thingName} thingName=other");
+    check(
+        "PUT",
+        "/things/other",
+        "/things/{thingName} thingName=other",
+    );
     check("DELETE", "/things/a", "OtherMethod");
     check("GET", "/things/%FF", "BadLabel(\"thingName\")");
     check("GET", "/things/%F", "BadLabel(\"thingName\")");

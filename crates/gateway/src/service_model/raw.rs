@@ -20,6 +20,7 @@ struct RawModel {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawMetadata {
+    api_version: String,
     protocol: String,
     #[serde(default)]
     xml_namespace: String,
@@ -121,6 +122,7 @@ pub(super) fn linked(name: &'static str, text: &str) -> ServiceModel {
             "query" => Protocol::Query,
             _ => Protocol::RestJson,
         },
+        api_version: raw.metadata.api_version,
         xml_namespace: raw.metadata.xml_namespace,
         operations,
         shapes,

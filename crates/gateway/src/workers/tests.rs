@@ -35,7 +35,10 @@ fn a_full_queue_refuses() {
         Box::new(move || {
             started.send(()).unwrap();
             let gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(gate.recv());
+            assert!(
+                gate.recv().is_err(),
+                "nothing is ever sent, the gate only closes"
+            );
         })
     };
     for _ in 0..THREADS {
@@ -48,6 +51,9 @@ fn a_full_queue_refuses() {
         workers.jobs.try_send(Box::new(|| ())).unwrap();
     }
     let refused = runtime().block_on(workers.run(|| Ok(())));
-    assert_eq!(refused.unwrap_err().exception, "ServiceUnavailableException");
+    assert_eq!(
+        refused.unwrap_err().exception,
+        "ServiceUnavailableException"
+    );
     drop(go);
 }
