@@ -57,7 +57,7 @@ pub fn things_of(
     principal: &str,
     documents: &Documents,
 ) -> Result<Vec<ThingFacts>, ApiError> {
-    // No setting allows more things per principal than the page would cut off.
+    // `Limits::things_per_principal` bounded them when they were attached.
     let attached = store::principals::things(tx, principal, first(usize::MAX))?;
     let mut facts = Vec::with_capacity(attached.len());
     for attachment in attached {

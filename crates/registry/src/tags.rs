@@ -44,14 +44,16 @@ fn write(
     refused: fn(String) -> ApiError,
 ) -> Result<(), ApiError> {
     check_tags(tags)?;
+    let max = limits.tags;
+    let too_many = || refused(format!("tags: a resource has at most {max} tags"));
+    if max < tags.len() {
+        return Err(too_many());
+    }
     for tag in tags {
         store::tags::put(tx, arn, tag)?;
     }
-    let (count, max) = (store::tags::count(tx, arn)?, limits.tags);
-    if max < count {
-        return Err(refused(format!(
-            "tags: a resource has at most {max} tags; this would make {count}"
-        )));
+    if max < store::tags::all(tx, arn)?.len() {
+        return Err(too_many());
     }
     Ok(())
 }
@@ -97,7 +99,7 @@ struct TagResource {
 #[serde(rename_all = "camelCase")]
 struct UntagResource {
     resource_arn: String,
-    tag_keys: Vec<String>,
+    tag_keys: BTreeSet<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,9 +165,15 @@ fn untag(
     certificates: &dyn Certificates,
     input: &UntagResource,
 ) -> Result<Done, ApiError> {
-    check_resource(call.tx, call.scope, certificates, &input.resource_arn)?;
-    for key in &input.tag_keys {
-        store::tags::delete(call.tx, &input.resource_arn, key)?;
+    let UntagResource {
+        resource_arn,
+        tag_keys,
+    } = input;
+    check_resource(call.tx, call.scope, certificates, resource_arn)?;
+    for Tag { key, .. } in store::tags::all(call.tx, resource_arn)? {
+        if tag_keys.contains(&key) {
+            store::tags::delete(call.tx, resource_arn, &key)?;
+        }
     }
     Ok(Done {})
 }
@@ -178,8 +186,9 @@ fn list(
     let arn = &input.resource_arn;
     check_resource(call.tx, call.scope, certificates, arn)?;
     let page = Page::open(call.tx, "ListTagsForResource", &[arn], &input.window)?;
-    let tags = store::tags::page(call.tx, arn, page.after_name(), page.rows())?;
-    let (tags, next_token) = page.close(call.tx, tags, |tag| vec![tag.key.clone()]);
+    let behind = |tag: &Tag| page.after_name() < tag.key.as_str();
+    let tags = store::tags::all(call.tx, arn)?.into_iter().filter(behind);
+    let (tags, next_token) = page.close(call.tx, tags.collect(), |tag: &Tag| vec![tag.key.clone()]);
     Ok(ListedTags { tags, next_token })
 }
 

@@ -20,6 +20,9 @@ use super::{expect_principal, facts_of};
 use crate::policies::{self, NameAndArn};
 use crate::{Ports, store};
 
+/// Resources of one call, because each is explained at length.
+const RESOURCES_MAX: usize = 1000;
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TestAuthorization {
@@ -28,9 +31,9 @@ pub(crate) struct TestAuthorization {
     auth_infos: Vec<AuthInfo>,
     client_id: Option<String>,
     #[serde(default)]
-    policy_names_to_add: Vec<PolicyName>,
+    policy_names_to_add: BTreeSet<PolicyName>,
     #[serde(default)]
-    policy_names_to_skip: Vec<PolicyName>,
+    policy_names_to_skip: BTreeSet<PolicyName>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,6 +106,7 @@ pub(crate) fn test_authorization(
     let pool = input.cognito_identity_pool_id.as_deref();
     let named = input.principal.as_deref();
     let principal = expect_principal(call, &*ports.certificates, named, pool)?;
+    check_counts(input, ports)?;
     let mut facts = facts_of(call, ports, &principal)?;
     skip(&mut facts, &input.policy_names_to_skip);
     add(call, ports, &mut facts, &input.policy_names_to_add)?;
@@ -131,6 +135,22 @@ pub(crate) fn test_authorization(
     Ok(TestedAuthorization { auth_results })
 }
 
+fn check_counts(input: &TestAuthorization, ports: &Ports) -> Result<(), ApiError> {
+    let resources = input.auth_infos.iter().map(|info| info.resources.len());
+    if RESOURCES_MAX < resources.sum() {
+        return Err(ApiError::invalid(format!(
+            "authInfos: at most {RESOURCES_MAX} resources in all"
+        )));
+    }
+    let max = ports.limits.policies_per_principal;
+    if max < input.policy_names_to_add.len() {
+        return Err(ApiError::invalid(format!(
+            "policyNamesToAdd: at most {max}, as many as can be attached"
+        )));
+    }
+    Ok(())
+}
+
 fn policy_scope(scope: &Scope) -> policy::Scope {
     policy::Scope {
         partition: scope.partition.clone(),
@@ -140,8 +160,9 @@ fn policy_scope(scope: &Scope) -> policy::Scope {
 }
 
 /// Leaves out policies wherever they are attached.
-fn skip(facts: &mut Facts, names: &[PolicyName]) {
-    let kept = |policy: &NamedPolicy| !names.iter().any(|name| name.as_str() == &*policy.name);
+fn skip(facts: &mut Facts, names: &BTreeSet<PolicyName>) {
+    let names: BTreeSet<&str> = names.iter().map(PolicyName::as_str).collect();
+    let kept = |policy: &NamedPolicy| !names.contains(&*policy.name);
     facts.policies.retain(kept);
     for thing in &mut facts.things {
         for group in &mut thing.groups {
@@ -155,7 +176,7 @@ fn add(
     call: &mut Call<'_, '_>,
     ports: &Ports,
     facts: &mut Facts,
-    names: &[PolicyName],
+    names: &BTreeSet<PolicyName>,
 ) -> Result<(), ApiError> {
     for name in names {
         let found = policies::expect(call.tx, name)?;

@@ -26,17 +26,11 @@ pub(crate) fn delete_all(tx: &mut Tx<'_>, arn: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// At most `rows` tags, in the order of their keys.
-pub(crate) fn page(
-    tx: &mut Tx<'_>,
-    arn: &str,
-    after: &str,
-    rows: i64,
-) -> Result<Vec<Tag>, ApiError> {
+/// The tags of a resource, which are few, in the order of their keys.
+pub(crate) fn all(tx: &mut Tx<'_>, arn: &str) -> Result<Vec<Tag>, ApiError> {
     let rows = tx.query(
-        "SELECT tag_key, tag_value FROM tags WHERE resource_arn = ?1 AND tag_key > ?2 \
-         ORDER BY tag_key LIMIT ?3",
-        &params![arn, after, rows],
+        "SELECT tag_key, tag_value FROM tags WHERE resource_arn = ?1 ORDER BY tag_key",
+        &params![arn],
     )?;
     rows.iter()
         .map(|row| {
@@ -44,11 +38,4 @@ pub(crate) fn page(
             Ok(Tag { key, value })
         })
         .collect()
-}
-
-pub(crate) fn count(tx: &mut Tx<'_>, arn: &str) -> Result<usize, ApiError> {
-    let sql = "SELECT COUNT(*) FROM tags WHERE resource_arn = ?1";
-    let row = tx.query_one(sql, &params![arn])?;
-    let count = row.map_or(Ok(0), |row| row.int(0))?;
-    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }

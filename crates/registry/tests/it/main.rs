@@ -1,5 +1,7 @@
 //! The registry through the gateway, on each database there is.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod attachments;
 mod authorization;
 mod billing_groups;

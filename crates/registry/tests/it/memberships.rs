@@ -109,7 +109,9 @@ fn groups_of_a_thing_change_together() {
             create(world, name, parent);
         }
         thing(world, "t");
-        let update = |add: Value, remove: Value| json!({"thingName": "t", "thingGroupsToAdd": add, "thingGroupsToRemove": remove});
+        let update = |add: Value, remove: Value| -> Value {
+            json!({"thingName": "t", "thingGroupsToAdd": add, "thingGroupsToRemove": remove})
+        };
         world.ok(
             "UpdateThingGroupsForThing",
             update(json!(["a", "s"]), json!([])),

@@ -79,7 +79,8 @@ fn properties_are_checked() {
             propagating(json!([{"userPropertyKey": "a"}])),
             propagating(json!([{"userPropertyKey": "a", "connectionAttribute": "iot:Other"}])),
             propagating(json!([{
-                "userPropertyKey": "a", "thingAttribute": "a", "connectionAttribute": "iot:ClientId",
+                "userPropertyKey": "a", "thingAttribute": "a",
+                "connectionAttribute": "iot:ClientId",
             }])),
             many(51),
         ] {

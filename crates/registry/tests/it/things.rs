@@ -317,14 +317,20 @@ fn a_scan_loses_nothing_that_stays() {
         for (round, filter) in [
             json!({}),
             json!({"attributeName": "site", "attributeValue": "north"}),
-            json!({"attributeName": "site", "attributeValue": "n", "usePrefixAttributeValue": true}),
+            json!({
+                "attributeName": "site", "attributeValue": "n", "usePrefixAttributeValue": true,
+            }),
         ]
         .into_iter()
         .enumerate()
         {
             let found = world.scan("ListThings", &filter, "things", 2, || {
                 for before in ["a", "m", "m00"] {
-                    create(world, &format!("{before}{round}x"), json!({"site": "nadir"}));
+                    create(
+                        world,
+                        &format!("{before}{round}x"),
+                        json!({"site": "nadir"}),
+                    );
                 }
             });
             let found = column(&found, "thingName");

@@ -265,6 +265,10 @@ impl World {
 }
 
 /// Runs a test on each database.
+#[expect(
+    clippy::print_stdout,
+    reason = "shown with the output of a test that fails"
+)]
 #[track_caller]
 pub(crate) fn each(profile: Profile, test: impl Fn(&World)) {
     for database in testkit::databases() {
