@@ -138,7 +138,7 @@ def from_requests():
     spaced = {"X-Amz-Meta": "  a   b\tc ", "Content-Type": "application/json"}
     signed = raw("POST", "/h", spaced, b'{"a": 1}', auth.SigV4Auth(plain, "iot", "us-east-1"))
     yield vector("header with spaces", signed, "iot", None, "header")
-    unsigned = AWSRequest(method="POST", url=f"https://{HOST}/u", data=b"body")
+    unsigned = AWSRequest(method="POST", url=f"https://{HOST}/things/pump", data=b"{}")
     unsigned.context["payload_signing_enabled"] = False
     auth.SigV4Auth(plain, "iot", "us-east-1").add_auth(unsigned)
     yield vector("unsigned payload", unsigned.prepare(), "iot", None, "header")
@@ -152,6 +152,9 @@ def from_presigned():
             signer = auth.SigV4QueryAuth(credentials, "iot", "us-east-1", expires=900)
             yield vector(f"presigned {url}", raw("GET", url, {}, b"", signer), "iot",
                          credentials.token, "presigned")
+    signer = auth.SigV4QueryAuth(plain, "iot", "us-east-1", expires=900)
+    yield vector("presigned change", raw("POST", "/things/pump", {}, b"", signer), "iot", None,
+                 "presigned")
     signer = auth.SigV4QueryAuth(plain, "iotdevicegateway", "us-east-1", expires=300)
     request = raw("GET", "/mqtt", {}, b"", signer)
     found = vector("websocket, token appended", request, "iotdevicegateway", TOKEN, "appended")

@@ -30,7 +30,7 @@ pub(crate) struct Served {
 
 impl Served {
     /// Whether a call of it stands in the trail.
-    // spec aws-iot 12.3: control-plane calls that change something are recorded.
+    // spec aws-iot [12.3]: control-plane calls that change something are recorded.
     pub(crate) fn recorded(&self) -> bool {
         let control = !self.service.is_data_plane();
         self.operation.recorded || (control && self.operation.mutation == Mutation::Yes)

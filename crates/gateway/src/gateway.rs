@@ -5,6 +5,7 @@
 //! from a validation message what they may not ask, and no operation runs without a permit.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::constraints;
 use crate::denials::{self, Denial, DenialId, Denials, Door};
 use crate::input;
 use crate::metrics::Metrics;
-use crate::operation::{AsyncCall, Call, Permit, Run};
+use crate::operation::{AsyncCall, Call, Mutation, Permit, Run};
 use crate::options::{GatewayOptions, Limits};
 use crate::trail::{self, Event, Journal};
 use crate::workers::Workers;
@@ -97,6 +98,12 @@ pub(crate) struct Request {
     pub(crate) id: Arc<str>,
 }
 
+/// Waits for the word to stop. The guard of the watched value ends here: held across an await it
+/// would keep its future from moving between threads.
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    drop(stopping.wait_for(|stop| *stop).await);
+}
+
 impl Gateway {
     /// Joins the operations with their models.
     ///
@@ -115,11 +122,7 @@ impl Gateway {
             credentials: options.credentials,
             device_policy: options.device_policy,
             denials: options.denials,
-            hosts: options
-                .hosts
-                .iter()
-                .map(|host| host.to_ascii_lowercase())
-                .collect(),
+            hosts: options.hosts.iter().map(|host| host_name(host)).collect(),
             metrics: options.metrics,
             limits: options.limits,
             journal: Journal::default(),
@@ -174,8 +177,7 @@ impl Gateway {
             tokio::select! {
                 () = self.denials.woken() => (),
                 () = self.journal.woken() => (),
-                stopped = stopping.wait_for(|stop| *stop) => {
-                    drop(stopped);
+                () = stopped(&mut stopping) => {
                     self.flush().await;
                     return;
                 }
@@ -344,7 +346,7 @@ impl Gateway {
                     permit,
                 };
                 let output = work(call, Value::clone(&request.input)).await?;
-                self.record_if_asked(request, &output);
+                self.record_asynchronous(request, &output).await;
                 Ok(Done {
                     output,
                     change: None,
@@ -380,6 +382,26 @@ impl Gateway {
         })
     }
 
+    /// A successful call that had transactions of its own: what changed something is recorded
+    /// before the caller hears of it.
+    async fn record_asynchronous(&self, request: &Request, output: &Value) {
+        let operation = &request.served.operation;
+        if !request.served.recorded() || operation.mutation == Mutation::No {
+            return self.record_if_asked(request, output);
+        }
+        let now = self.storage.clock().now();
+        let record = request.event(&self.scope, now, Ok(output)).record();
+        let writing = record.clone();
+        let written = self
+            .storage
+            .write(operation.urgency, move |tx| trail::put(tx, &writing))
+            .await;
+        if written.is_err() {
+            // It is done and cannot be undone: the record waits for the database.
+            self.journal.push(record);
+        }
+    }
+
     /// A successful call that had no write transaction.
     fn record_if_asked(&self, request: &Request, output: &Value) {
         if request.served.recorded() {
@@ -403,6 +425,15 @@ impl Gateway {
             self.journal
                 .push(request.event(&self.scope, now, Err(error)).record());
         }
+    }
+}
+
+/// A host as it stands in a `Host` header, without a port.
+fn host_name(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => host,
     }
 }
 

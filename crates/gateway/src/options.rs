@@ -21,7 +21,7 @@ pub struct Limits {
     pub json_depth: usize,
     /// Most headers of a request.
     pub headers: usize,
-    /// Largest request line and headers together, in bytes.
+    /// Largest request line and headers together, in bytes; not exact, and at least 8192.
     pub head_bytes: usize,
     /// Time for the head of a request to arrive; also how long a connection may be idle.
     pub head_timeout: Duration,

@@ -58,6 +58,8 @@ struct Seen {
     operation: &'static str,
 }
 
+/// The smallest head that can be bounded, in bytes; hyper reads no less at once.
+const HEAD_BYTES_MIN: usize = 8192;
 /// The operation of requests that lead to none, in metrics.
 const NO_OPERATION: &str = "unknown";
 
@@ -84,13 +86,13 @@ impl Gateway {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_timeout)
             .max_headers(limits.headers)
-            .max_buf_size(limits.head_bytes)
+            .max_buf_size(limits.head_bytes.max(HEAD_BYTES_MIN))
             .serve_connection(io, service);
         let mut connection = pin!(connection);
         let mut stopping = self.stopping.subscribe();
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            _ = stopping.wait_for(|stop| *stop) => {
+            () = crate::gateway::stopped(&mut stopping) => {
                 // Answers the request at hand, then closes.
                 connection.as_mut().graceful_shutdown();
                 connection.await

@@ -229,7 +229,7 @@ impl ServiceModel {
     }
 
     /// The service that a credential scope names.
-    // spec aws-iot [EP-40]: the data plane goes by two names (the list after [EP-46]).
+    // spec aws-iot [1.5]: the data plane goes by two names.
     pub(crate) fn of_signing_name(name: &str) -> Option<&'static Self> {
         match name {
             "iotdata" | "iotdevicegateway" => Self::of("iot-data"),

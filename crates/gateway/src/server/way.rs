@@ -176,7 +176,7 @@ impl Gateway {
     }
 
     /// The service a signature is scoped to, when this plane and region serve it.
-    // spec aws-iot 13.3: one host serves several services, told apart by the scope.
+    // spec aws-iot [13.3]: one host serves several services, told apart by the scope.
     fn scoped(
         &self,
         presented: &Presented,
@@ -294,7 +294,7 @@ impl Gateway {
 }
 
 /// The certificate by which a peer is a device.
-// spec aws-iot 13.3: mutual-TLS callers have no scope and belong to the data plane.
+// spec aws-iot [13.3]: mutual-TLS callers have no scope and belong to the data plane.
 fn device_of(peer: &Peer) -> Option<&CertificateId> {
     match peer.plane {
         Plane::Data => peer.certificate.as_ref(),
