@@ -1,0 +1,599 @@
+//! The broker's heart: connections, sessions, routes, retained messages, wills. One thread, no I/O.
+//!
+//! The shell feeds it what happened, with the time, and takes away what it wants done: bytes to
+//! write ([`Core::take_output`]), connections to close ([`Effect`]), ops for the disk
+//! ([`Core::take_batch`]). It reads no clock, knows no socket, no runtime and no table, so that a
+//! test can play a year of a thousand clients in a second, and so that later a core per processor
+//! is a change of the shell.
+//!
+//! To read it: `connect` (a client arrives), `subscribe`, `publish` (a message arrives), `deliver`
+//! (a message leaves), `depart` (connections and sessions end, wills), `review` (access ends),
+//! `manage` (the API's view).
+//!
+//! Invariants:
+//! - Nothing is routed, delivered or subscribed to without a [`enforce::Cleared`].
+//! - What was acknowledged to a client is on disk if it has to survive: acknowledgements pass the
+//!   gate ([`Core::gate`]).
+//! - Closing a connection while others are being served is put off to the end of the turn
+//!   ([`Core::settle`]), so that no walk over sessions meets one that is half gone.
+//!
+//! Source: MQTT 3.1.1 and 5; contract core, sections 2, 3.2 and 7.
+
+mod arena;
+mod connect;
+mod connection;
+mod deliver;
+mod depart;
+mod enforce;
+mod journal;
+mod manage;
+mod message;
+mod presence;
+mod publish;
+mod rate;
+mod receive;
+mod restore;
+mod rests_on;
+mod retained;
+mod review;
+mod session;
+mod shared;
+mod subscribe;
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use device_api::DisconnectReason;
+use model::{CertificateId, Timestamp};
+use mqtt::packet::AckProperties;
+use mqtt::route::Routes;
+use mqtt::session::{ExpiryLimits, Ticket};
+use mqtt::topic::HashMatchesParent;
+use mqtt::{Packet, ReasonCode};
+
+pub(crate) use arena::Key;
+pub(crate) use connection::{Connection, Peer};
+pub(crate) use enforce::{DenialBook, Grounds, Principal};
+pub(crate) use journal::Batch;
+pub(crate) use manage::{
+    ApiPublish, ConnectionSummary, Direct, DirectOutcome, PublishRefusal, RetainedItem,
+    RetainedSummary, SubscriptionSummary,
+};
+pub(crate) use rests_on::{RestsOn, concerns};
+pub(crate) use review::Reviewed;
+
+use crate::config::Limits;
+use arena::Arena;
+use connection::Due;
+use deliver::Images;
+use journal::Journal;
+use message::Ledger;
+use presence::Presences;
+use rate::Bucket;
+use retained::Retained;
+use session::{Session, SubscriptionOptions};
+use shared::{Dice, Group};
+
+/// The time, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// For waiting.
+    pub(crate) instant: Instant,
+    /// For records and documents.
+    pub(crate) wall: Timestamp,
+}
+
+/// What the shell must do.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Write these last bytes, then close. The connection is gone already.
+    Close {
+        connection: Key<Connection>,
+        output: BytesMut,
+    },
+    /// The message of this [`Direct`] token was acknowledged, or can no longer be.
+    Confirmed { token: u64, delivered: bool },
+}
+
+/// Why and how a connection ends.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) reason: DisconnectReason,
+    /// For DISCONNECT of version 5; `None` says nothing.
+    pub(crate) code: Option<ReasonCode>,
+    pub(crate) text: Option<String>,
+    /// Whether the client's will is published.
+    pub(crate) sends_will: bool,
+}
+
+impl End {
+    pub(crate) fn new(reason: DisconnectReason, code: ReasonCode) -> Self {
+        Self {
+            code: Some(code),
+            ..Self::silent(reason)
+        }
+    }
+
+    pub(crate) fn silent(reason: DisconnectReason) -> Self {
+        Self {
+            reason,
+            code: None,
+            text: None,
+            sends_will: reason.sends_will(),
+        }
+    }
+
+    pub(crate) fn because(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+}
+
+/// Who a message is routed to: a session, or a shared subscription for one of its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Target {
+    Session(Key<Session>),
+    Group(Key<Group>),
+}
+
+/// What waits for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Greeting(Key<Connection>),
+    KeepAlive(Key<Connection>),
+    CertificateEnd(Key<Connection>),
+    SessionExpiry(Key<Session>),
+    Will(Key<Session>),
+    Sweep,
+}
+
+/// What waits for the disk.
+#[derive(Debug)]
+enum Gated {
+    /// A publish was taken.
+    Answer {
+        session: Key<Session>,
+        ticket: Ticket,
+    },
+    /// A packet whose promise must hold after a crash.
+    Send {
+        connection: Key<Connection>,
+        packet: Packet,
+    },
+    /// A delivery under a packet id that must be known after a crash, and those behind it.
+    Deliver {
+        session: Key<Session>,
+        connection: Key<Connection>,
+        bytes: Bytes,
+    },
+}
+
+/// How often expired messages, idle rates and old presence numbers are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// What the core needs to know at start.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) grounds: Grounds,
+    pub(crate) denials: DenialBook,
+    /// For the choice among members of a shared subscription.
+    pub(crate) seed: u64,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Settings")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counted since the start; exported as metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) connects: u64,
+    pub(crate) connects_refused: u64,
+    pub(crate) publishes: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) denials: u64,
+    pub(crate) dropped_queue_full: u64,
+    pub(crate) dropped_expired: u64,
+    pub(crate) dropped_slow_reader: u64,
+    pub(crate) dropped_throttled: u64,
+    pub(crate) slow_readers_cut: u64,
+    pub(crate) other_owner_refused: u64,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Core {
+    settings: Settings,
+    decode: mqtt::Limits,
+    expiry: ExpiryLimits,
+    connections: Arena<Connection>,
+    by_principal: HashMap<CertificateId, BTreeSet<Key<Connection>>>,
+    sessions: Arena<Session>,
+    clients: BTreeMap<Arc<str>, Key<Session>>,
+    stored_sessions: usize,
+    routes: Routes<Target, SubscriptionOptions>,
+    groups: Arena<Group>,
+    groups_by_text: HashMap<Arc<str>, Key<Group>>,
+    dice: Dice,
+    retained: Retained,
+    presences: Presences,
+    connect_rates: HashMap<Arc<str>, Bucket>,
+    ledger: Ledger,
+    journal: Journal,
+    gates: VecDeque<(u64, Gated)>,
+    timers: BinaryHeap<Reverse<Due<Timer>>>,
+    /// Connections with output the shell does not know of.
+    announced: Vec<Key<Connection>>,
+    /// Connections to end once the event at hand is dealt with.
+    ending: Vec<(Key<Connection>, End)>,
+    effects: Vec<Effect>,
+    /// Scratch space of routing, kept to save its allocation.
+    targets: Vec<(Target, SubscriptionOptions)>,
+    images: Images,
+    counters: Counters,
+}
+
+impl Core {
+    /// An empty broker.
+    pub(crate) fn new(settings: Settings, now: Now) -> Self {
+        let limits = &settings.limits;
+        let parent = if limits.hash_matches_parent {
+            HashMatchesParent::Yes
+        } else {
+            HashMatchesParent::No
+        };
+        let mut core = Self {
+            decode: limits.decode(),
+            expiry: limits.message_expiry,
+            connections: Arena::default(),
+            by_principal: HashMap::new(),
+            sessions: Arena::default(),
+            clients: BTreeMap::new(),
+            stored_sessions: 0,
+            routes: Routes::new(parent),
+            groups: Arena::default(),
+            groups_by_text: HashMap::new(),
+            dice: Dice::new(settings.seed),
+            retained: Retained::new(limits.retained_max, limits.retained_bytes_max),
+            presences: Presences::new(limits.sessions_max),
+            connect_rates: HashMap::new(),
+            ledger: Ledger::new(limits.queue_bytes_max, 0, 0),
+            journal: Journal::default(),
+            gates: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            announced: Vec::new(),
+            ending: Vec::new(),
+            effects: Vec::new(),
+            targets: Vec::new(),
+            images: Images::default(),
+            counters: Counters::default(),
+            settings,
+        };
+        core.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
+        core
+    }
+
+    /// A connection has ended its handshake, its certificate is active. `None` when there are too
+    /// many connections.
+    pub(crate) fn opened(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        facts: Arc<policy::Facts>,
+    ) -> Option<Key<Connection>> {
+        if self.limits().connections_max <= self.connections.len() {
+            return None;
+        }
+        let certificate = peer.principal.certificate.clone();
+        let not_after = peer.not_after;
+        let key = self
+            .connections
+            .insert(Connection::new(peer, facts, now.wall));
+        self.by_principal
+            .entry(certificate)
+            .or_default()
+            .insert(key);
+        self.wake_at(
+            now.instant + self.limits().connect_timeout,
+            Timer::Greeting(key),
+        );
+        self.watch_certificate(now, key, not_after);
+        Some(key)
+    }
+
+    /// The peer is gone without a word.
+    pub(crate) fn closed(&mut self, now: Now, connection: Key<Connection>) {
+        self.end(connection, End::silent(DisconnectReason::ConnectionLost));
+        self.settle(now);
+    }
+
+    /// The shell gives a connection up, and says why.
+    pub(crate) fn cut(&mut self, now: Now, connection: Key<Connection>, end: End) {
+        if end.reason == DisconnectReason::Throttled && self.connections.get(connection).is_some() {
+            self.counters.slow_readers_cut += 1;
+        }
+        self.end(connection, end);
+        self.settle(now);
+    }
+
+    /// The server stops: every client is told.
+    pub(crate) fn shut_down(&mut self, now: Now) {
+        let open: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in open {
+            let end = End::new(
+                DisconnectReason::ServerInitiatedDisconnect,
+                ReasonCode::ServerShuttingDown,
+            );
+            self.end(key, end);
+        }
+        self.settle(now);
+    }
+
+    /// Every op up to this sequence is on the disk: what waited for it may leave.
+    pub(crate) fn persisted(&mut self, now: Now, up_to: u64) {
+        self.journal.persisted(up_to);
+        while let Some((sequence, _)) = self.gates.front()
+            && self.journal.is_persisted(*sequence)
+        {
+            if let Some((_, gated)) = self.gates.pop_front() {
+                self.pass(gated);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Whatever is due.
+    pub(crate) fn tick(&mut self, now: Now) {
+        while let Some(Reverse(due)) = self.timers.peek()
+            && due.at <= now.instant
+        {
+            if let Some(Reverse(due)) = self.timers.pop() {
+                self.fire(now, due.what);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// When [`Core::tick`] must be called next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse(due)| due.at)
+    }
+
+    /// Connections that have output since the last time this was asked.
+    pub(crate) fn take_announced(&mut self) -> Vec<Key<Connection>> {
+        std::mem::take(&mut self.announced)
+    }
+
+    /// What a connection is to be sent, exchanged for an empty buffer.
+    pub(crate) fn take_output(&mut self, connection: Key<Connection>) -> BytesMut {
+        let Some(connection) = self.connections.get_mut(connection) else {
+            return BytesMut::new();
+        };
+        connection.announced = false;
+        std::mem::take(&mut connection.output)
+    }
+
+    /// What the shell must do.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Ops for the disk since the last time this was asked.
+    pub(crate) fn take_batch(&mut self) -> Option<Batch> {
+        self.journal.take()
+    }
+
+    /// Ops that are not on the disk yet.
+    pub(crate) fn store_backlog(&self) -> u64 {
+        self.journal.backlog()
+    }
+
+    /// What was counted since the start.
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Live connections, those before CONNECT included.
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Sessions, connected or not.
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Bytes of messages that somebody waits for.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.ledger.bytes()
+    }
+
+    /// Retained messages.
+    pub(crate) fn retained_count(&self) -> usize {
+        self.retained.len()
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    fn wake_at(&mut self, at: Instant, what: Timer) {
+        self.timers.push(Reverse(Due { at, what }));
+    }
+
+    // spec aws-iot [1.6]: a connection ends with its certificate. A timer reaches a day ahead and
+    // then looks again, so that a change of the wall clock is seen.
+    fn watch_certificate(&mut self, now: Now, key: Key<Connection>, not_after: Timestamp) {
+        const LOOK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+        let left = not_after.since(now.wall).min(LOOK_AGAIN);
+        self.wake_at(now.instant + left, Timer::CertificateEnd(key));
+    }
+
+    fn fire(&mut self, now: Now, timer: Timer) {
+        match timer {
+            Timer::Greeting(key) => {
+                let waiting = self.connections.get(key);
+                if waiting.is_some_and(|connection| connection.serving().is_none()) {
+                    self.end(key, End::silent(DisconnectReason::ClientError));
+                }
+            }
+            Timer::KeepAlive(key) => self.check_keep_alive(now, key),
+            Timer::CertificateEnd(key) => {
+                if let Some(connection) = self.connections.get(key) {
+                    let not_after = connection.peer.not_after;
+                    if not_after <= now.wall {
+                        let end = End::new(DisconnectReason::AuthError, ReasonCode::NotAuthorized);
+                        self.end(key, end.because("the certificate has expired"));
+                    } else {
+                        self.watch_certificate(now, key, not_after);
+                    }
+                }
+            }
+            Timer::SessionExpiry(key) => self.expire_session(now, key),
+            Timer::Will(key) => self.publish_due_will(now, key),
+            Timer::Sweep => {
+                self.sweep(now);
+                self.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
+            }
+        }
+    }
+
+    fn check_keep_alive(&mut self, now: Now, key: Key<Connection>) {
+        let serving = self.connections.get(key).and_then(Connection::serving);
+        let Some(keep_alive) = serving.map(|serving| serving.keep_alive) else {
+            return;
+        };
+        if keep_alive.expired(now.instant) {
+            // spec aws-iot [MQ-13]; spec mqtt5 [MQTT-3.1.2-22]
+            let reason = DisconnectReason::MqttKeepAliveTimeout;
+            self.end(key, End::new(reason, ReasonCode::KeepAliveTimeout));
+        } else if let Some(at) = keep_alive.deadline() {
+            self.wake_at(at, Timer::KeepAlive(key));
+        }
+    }
+
+    fn sweep(&mut self, now: Now) {
+        for topic in self.retained.expired(now.wall) {
+            self.remove_retained(&topic);
+        }
+        self.presences.sweep(now.wall);
+        self.connect_rates
+            .retain(|_, bucket| !bucket.is_idle(now.instant));
+        self.drop_expired(now);
+    }
+
+    /// Puts off the end of a connection to the end of the turn. The first reason given stands.
+    fn end(&mut self, connection: Key<Connection>, end: End) {
+        if self.connections.get(connection).is_some()
+            && !self.ending.iter().any(|(key, _)| *key == connection)
+        {
+            self.ending.push((connection, end));
+        }
+    }
+
+    /// Ends what has to end, and tells the shell of new output. Every event closes with this.
+    fn settle(&mut self, now: Now) {
+        while !self.ending.is_empty() {
+            for (key, end) in std::mem::take(&mut self.ending) {
+                self.depart(now, key, &end);
+            }
+        }
+        self.images.clear();
+    }
+
+    /// Notes that `connection` has output; cuts it when it has too much.
+    fn announce(&mut self, key: Key<Connection>) {
+        let max = self.settings.limits.output_bytes_max;
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if max < connection.output.len() {
+            self.counters.slow_readers_cut += 1;
+            let end = End::new(DisconnectReason::Throttled, ReasonCode::QuotaExceeded);
+            self.end(key, end.because("the client reads too slowly"));
+        } else if !connection.announced && !connection.output.is_empty() {
+            connection.announced = true;
+            self.announced.push(key);
+        }
+    }
+
+    /// Sends a packet to a connection.
+    fn send(&mut self, key: Key<Connection>, packet: &Packet) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.send(packet);
+            self.announce(key);
+        }
+    }
+
+    /// Lets `gated` pass once every op written after `since` is on the disk: at once, when there
+    /// is none.
+    fn gate(&mut self, since: u64, gated: Gated) {
+        let written = self.journal.written();
+        if written == since || self.journal.is_persisted(written) {
+            self.pass(gated);
+        } else {
+            self.gates.push_back((written, gated));
+        }
+    }
+
+    fn pass(&mut self, gated: Gated) {
+        match gated {
+            Gated::Answer { session, ticket } => {
+                let success = ReasonCode::Success;
+                self.answer(session, ticket, success, AckProperties::default());
+            }
+            Gated::Send { connection, packet } => self.send(connection, &packet),
+            Gated::Deliver {
+                session,
+                connection,
+                bytes,
+            } => {
+                if let Some(session) = self.sessions.get_mut(session)
+                    && session.connection == Some(connection)
+                {
+                    session.held = session.held.saturating_sub(1);
+                }
+                if let Some(found) = self.connections.get_mut(connection) {
+                    found.output.extend_from_slice(&bytes);
+                    self.announce(connection);
+                }
+            }
+        }
+    }
+
+    /// Says what became of a publish, and sends the acknowledgements that may leave.
+    fn answer(
+        &mut self,
+        key: Key<Session>,
+        ticket: Ticket,
+        reason: ReasonCode,
+        properties: AckProperties,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.inbound.answer(ticket, reason, properties);
+        let Some(connection) = session.connection else {
+            return;
+        };
+        while let Some(ack) = self
+            .sessions
+            .get_mut(key)
+            .and_then(|session| session.inbound.next_ack())
+        {
+            self.send(connection, &ack);
+        }
+    }
+}

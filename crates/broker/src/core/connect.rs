@@ -1,0 +1,582 @@
+//! CONNECT: who may come in, whose session it is, and what the client is told.
+//!
+//! Nothing is changed before everything was judged: a refused CONNECT leaves the session it named,
+//! and whoever is connected with it, as they were.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Instant;
+
+use device_api::{DisconnectReason, Reserved};
+use model::ClientId;
+use mqtt::packet::{ConnAck, ConnAckProperties, Connect, Will};
+use mqtt::session::{Inbound, KeepAlive, Outbound};
+use mqtt::{Packet, QoS, ReasonCode, Receiver, Version};
+use policy::{DeviceAction, Resource};
+
+use super::arena::Key;
+use super::connection::{Connection, Peer, Serving, State};
+use super::depart::history_row;
+use super::enforce::{Access, Cleared, topic_hash};
+use super::rate::Bucket;
+use super::session::{LastWill, Owner, Session};
+use super::{Core, End, Now, Timer};
+use crate::config::ConnectDenied;
+use crate::store::{HistoryRow, Op};
+
+/// Why a CONNECT is refused.
+struct Refusal {
+    code: ReasonCode,
+    text: Option<String>,
+    /// What the history says.
+    why: &'static str,
+    /// Whether a `connect_failed` event tells of it.
+    reported: bool,
+    /// Denied by policy: what 3.1.1 sees is a setting.
+    by_policy: bool,
+}
+
+impl Refusal {
+    fn new(code: ReasonCode, why: &'static str) -> Self {
+        Self {
+            code,
+            text: None,
+            why,
+            reported: false,
+            by_policy: false,
+        }
+    }
+}
+
+/// A CONNECT that was judged good.
+struct Admitted {
+    client_id: Arc<str>,
+    /// Whether we chose the client id.
+    assigned: bool,
+    access: Access,
+    owner: Owner,
+    expiry_s: u32,
+    keep_alive_s: u16,
+    will: Option<Box<LastWill>>,
+}
+
+impl Core {
+    pub(super) fn connect(&mut self, now: Now, key: Key<Connection>, connect: Connect) {
+        let mut connect = connect;
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
+        let peer = connection.peer.clone();
+        let client_id = self.client_id(&connect, &peer);
+        let named = client_id.as_ref().ok().map(|(id, _)| Arc::clone(id));
+        let admitted = client_id
+            .and_then(|(id, assigned)| self.admit(now, key, &peer, &mut connect, id, assigned));
+        match admitted {
+            Ok(admitted) => self.serve(now, key, peer, &connect, admitted),
+            Err(refusal) => {
+                self.refuse(now, key, &peer, &connect, named.as_deref(), refusal);
+            }
+        }
+    }
+
+    // spec aws-iot [MQ-10]; spec mqtt5 [MQTT-3.1.3-6]; spec mqtt311 [MQTT-3.1.3-8]
+    fn client_id(&self, connect: &Connect, peer: &Peer) -> Result<(Arc<str>, bool), Refusal> {
+        let asked = connect.client_id.as_str();
+        if !asked.is_empty() {
+            return match ClientId::parse(asked) {
+                Ok(id) => Ok((id.as_str().into(), false)),
+                Err(error) => Err(Refusal {
+                    text: Some(error.to_string()),
+                    ..Refusal::new(ReasonCode::ClientIdentifierNotValid, "CLIENT_ID_NOT_VALID")
+                }),
+            };
+        }
+        if connect.version == Version::V311 && !connect.clean_start {
+            let code = ReasonCode::ClientIdentifierNotValid;
+            return Err(Refusal::new(code, "CLIENT_ID_NOT_VALID"));
+        }
+        Ok((peer.session_identifier.as_str().into(), true))
+    }
+
+    /// Judges everything; changes nothing but counts.
+    fn admit(
+        &mut self,
+        now: Now,
+        key: Key<Connection>,
+        peer: &Peer,
+        connect: &mut Connect,
+        client_id: Arc<str>,
+        assigned: bool,
+    ) -> Result<Admitted, Refusal> {
+        if connect.properties.authentication_method.is_some() {
+            // spec aws-iot [MQ-2]: there is no enhanced authenticator.
+            let code = ReasonCode::BadAuthenticationMethod;
+            return Err(Refusal::new(code, "AUTHENTICATION_METHOD_NOT_SUPPORTED"));
+        }
+        self.check_connect_rate(now, &client_id)?;
+        let will = connect.will.take();
+        if let Some(will) = &will {
+            self.check_will(will)?;
+        }
+        let expiry_s = self.session_expiry(connect);
+        let Some(connection) = self.connections.get(key) else {
+            return Err(Refusal::new(ReasonCode::UnspecifiedError, "GONE"));
+        };
+        let described = policy::Connection {
+            client_id: Some(client_id.as_ref().to_owned()),
+            source_ip: peer.address.ip(),
+            persistent: is_persistent(connect, expiry_s),
+            last_will_topic: will.as_ref().map(|will| will.topic.as_str().to_owned()),
+            has_will: will.is_some(),
+            domain_name: peer.server_name.clone(),
+            secure_transport: true,
+        };
+        let facts = Arc::clone(&connection.facts);
+        let mut access = Access::new(facts, described, &self.settings.grounds);
+        let _cleared = self.judge_connect(now, peer, &access, &client_id)?;
+        let will = match will {
+            None => None,
+            Some(will) => {
+                let cleared = self.judge_will(now, peer, &mut access, &will)?;
+                Some(Box::new(LastWill {
+                    will,
+                    cleared,
+                    due: None,
+                }))
+            }
+        };
+        let owner = match access.thing() {
+            Some(thing) => Owner::Thing(thing.name.as_str().into()),
+            None => Owner::Principal(peer.principal.certificate.clone()),
+        };
+        self.check_owner(&client_id, &owner)?;
+        self.check_session_count(&client_id, expiry_s)?;
+        Ok(Admitted {
+            keep_alive_s: self.limits().keep_alive.effective(connect.keep_alive_s),
+            client_id,
+            assigned,
+            access,
+            owner,
+            expiry_s,
+            will,
+        })
+    }
+
+    // spec aws-iot [MQ-12]
+    fn check_connect_rate(&mut self, now: Now, client_id: &Arc<str>) -> Result<(), Refusal> {
+        let Some(rate) = self.limits().connects_per_client_s else {
+            return Ok(());
+        };
+        let max = self.limits().sessions_max;
+        if self.connect_rates.len() >= max && !self.connect_rates.contains_key(client_id) {
+            return Ok(());
+        }
+        let bucket = self.connect_rates.entry(Arc::clone(client_id));
+        let bucket = bucket.or_insert_with(|| Bucket::full(rate, now.instant));
+        if bucket.take(rate, 1, now.instant) {
+            return Ok(());
+        }
+        Err(Refusal::new(ReasonCode::QuotaExceeded, "CONNECT_RATE"))
+    }
+
+    // spec aws-iot [MQ-3], [MQ-53]
+    fn check_will(&self, will: &Will) -> Result<(), Refusal> {
+        if will.qos == QoS::ExactlyOnce && !self.limits().qos2 {
+            return Err(Refusal::new(
+                ReasonCode::QoSNotSupported,
+                "WILL_QOS_NOT_SUPPORTED",
+            ));
+        }
+        if will.payload.len() > self.limits().payload_bytes_max {
+            return Err(Refusal::new(ReasonCode::PacketTooLarge, "WILL_TOO_LARGE"));
+        }
+        match Reserved::classify(will.topic.as_str()) {
+            Some(reserved) if !reserved.publish_allowed || will.retain => Err(Refusal::new(
+                ReasonCode::TopicNameInvalid,
+                "WILL_TOPIC_NOT_VALID",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    // spec aws-iot [MQ-20]
+    fn session_expiry(&self, connect: &Connect) -> u32 {
+        let limits = self.limits();
+        match connect.version {
+            Version::V311 if connect.clean_start => 0,
+            Version::V311 => limits.session_expiry_v3_s,
+            Version::V5 => {
+                let asked = connect.properties.session_expiry_s.unwrap_or(0);
+                asked.min(limits.session_expiry_max_s)
+            }
+        }
+    }
+
+    // spec aws-iot [PL-10], [RT-12]
+    fn judge_connect(
+        &mut self,
+        now: Now,
+        peer: &Peer,
+        access: &Access,
+        client_id: &str,
+    ) -> Result<Cleared, Refusal> {
+        let (action, resource) = (DeviceAction::Connect, Resource::Client(client_id));
+        if let Some(cleared) = access.clear(action, resource, now.wall) {
+            return Ok(cleared);
+        }
+        Err(self.deny(now, peer, access, action, resource))
+    }
+
+    // spec aws-iot [MQ-54], [MQ-60]
+    fn judge_will(
+        &mut self,
+        now: Now,
+        peer: &Peer,
+        access: &mut Access,
+        will: &Will,
+    ) -> Result<Cleared, Refusal> {
+        let resource = Resource::Topic(will.topic.as_str());
+        match clear_will(access, will, now) {
+            Ok(cleared) => Ok(cleared),
+            Err(action) => Err(self.deny(now, peer, access, action, resource)),
+        }
+    }
+
+    fn deny(
+        &mut self,
+        now: Now,
+        peer: &Peer,
+        access: &Access,
+        action: DeviceAction,
+        resource: Resource<'_>,
+    ) -> Refusal {
+        self.counters.denials += 1;
+        let book = &self.settings.denials;
+        let refused = access.refuse(book, &peer.principal, action, resource, now.wall);
+        Refusal {
+            text: Some(refused.reason_string()),
+            reported: true,
+            by_policy: true,
+            ..Refusal::new(
+                ReasonCode::NotAuthorized,
+                DisconnectReason::AuthError.as_str(),
+            )
+        }
+    }
+
+    // spec aws-iot [MQ-11]
+    fn check_owner(&mut self, client_id: &str, owner: &Owner) -> Result<(), Refusal> {
+        let known = self
+            .clients
+            .get(client_id)
+            .and_then(|key| self.sessions.get(*key));
+        let live_elsewhere =
+            known.is_some_and(|known| known.connection.is_some() && known.owner != *owner);
+        if !live_elsewhere || !self.limits().refuse_other_owner {
+            return Ok(());
+        }
+        self.counters.other_owner_refused += 1;
+        tracing::warn!(
+            client.id = client_id,
+            asked_by = %owner,
+            "a client id that is live under another owner was asked for"
+        );
+        Err(Refusal {
+            text: Some("the client id is in use by another owner".to_owned()),
+            reported: true,
+            ..Refusal::new(
+                ReasonCode::ClientIdentifierNotValid,
+                "CLIENT_ID_OF_ANOTHER_OWNER",
+            )
+        })
+    }
+
+    fn check_session_count(&self, client_id: &str, expiry_s: u32) -> Result<(), Refusal> {
+        let known = self
+            .clients
+            .get(client_id)
+            .and_then(|key| self.sessions.get(*key));
+        let adds_one = expiry_s > 0 && !known.is_some_and(|known| known.stored);
+        if adds_one && self.stored_sessions >= self.limits().sessions_max {
+            return Err(Refusal::new(ReasonCode::QuotaExceeded, "TOO_MANY_SESSIONS"));
+        }
+        Ok(())
+    }
+
+    /// Takes the client in: its session, CONNACK, events, and what waits for it.
+    fn serve(
+        &mut self,
+        now: Now,
+        key: Key<Connection>,
+        peer: Peer,
+        connect: &Connect,
+        admitted: Admitted,
+    ) {
+        let resumed = self.take_over(now, &admitted, connect.clean_start);
+        let window = self.window(connect);
+        let (session, present) = match resumed {
+            Some(session) => (session, true),
+            None => (
+                self.new_session(now, &peer, connect, &admitted, window),
+                false,
+            ),
+        };
+        let connack = self.connack(connect, &admitted, present);
+        let Admitted {
+            client_id,
+            access,
+            owner,
+            expiry_s,
+            keep_alive_s,
+            will,
+            ..
+        } = admitted;
+        let presence = self.presences.connected(&client_id, now.wall);
+        let thing: Option<Arc<str>> = access.thing().map(|thing| thing.name.as_str().into());
+        if let Some(found) = self.sessions.get_mut(session) {
+            if expiry_s > 0 && !found.stored {
+                found.stored = true;
+                self.stored_sessions += 1;
+            }
+            found.principal = peer.principal.certificate.clone();
+            found.owner = owner;
+            found.thing = thing.clone();
+            found.expiry_s = expiry_s;
+            found.version = connect.version;
+            found.keep_alive_s = keep_alive_s;
+            found.presence = presence;
+            found.connected_at = now.wall;
+            found.left = None;
+            found.held = 0;
+            found.connection = Some(key);
+            found.will = will;
+            found.outbound.reconnect(window);
+            let (receive_maximum, aliases) = self.settings.limits.inbound();
+            found.inbound.reconnect(receive_maximum, aliases);
+        }
+        self.store_session(session);
+        let row = history_row(&peer, Some(&client_id), thing.as_deref(), now.wall);
+        self.journal.write(Op::History(Box::new(row)));
+        let keep_alive = KeepAlive::new(keep_alive_s, now.instant);
+        self.wake_for(key, keep_alive.deadline());
+        let serving = Serving {
+            session,
+            client_id: Arc::clone(&client_id),
+            receiver: Receiver::of_connect(connect),
+            window,
+            access,
+            keep_alive,
+            publishes: self
+                .limits()
+                .publishes_per_s
+                .map(|r| Bucket::full(r, now.instant)),
+            publish_bytes: self
+                .limits()
+                .publish_bytes_per_s
+                .map(|rate| Bucket::full(rate, now.instant)),
+            presence,
+        };
+        let exclusive = super::depart::exclusive_thing(&serving);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.state = State::Serving(Box::new(serving));
+        }
+        self.counters.connects += 1;
+        self.send(key, &connack);
+        tracing::info!(
+            principal = %peer.principal.certificate,
+            client.id = %client_id,
+            thing = thing.as_deref().unwrap_or_default(),
+            address = %peer.address,
+            session_present = present,
+            "connected"
+        );
+        self.report_connected(now, &peer, &client_id, exclusive.as_deref(), presence);
+        if present {
+            self.recheck_subscriptions(now, key);
+            self.drain(now, session);
+        }
+    }
+
+    fn wake_for(&mut self, key: Key<Connection>, deadline: Option<Instant>) {
+        if let Some(at) = deadline {
+            self.wake_at(at, Timer::KeepAlive(key));
+        }
+    }
+
+    /// Ends whoever is connected under the client id, and whatever session must not be resumed.
+    /// What is left is resumed.
+    // spec aws-iot [MQ-11], [MQ-25]; spec mqtt5 [MQTT-3.1.4-3]
+    fn take_over(
+        &mut self,
+        now: Now,
+        admitted: &Admitted,
+        clean_start: bool,
+    ) -> Option<Key<Session>> {
+        let key = *self.clients.get(&admitted.client_id)?;
+        if let Some(live) = self.sessions.get(key)?.connection {
+            let reason = DisconnectReason::DuplicateClientId;
+            self.depart(now, live, &End::new(reason, ReasonCode::SessionTakenOver));
+        }
+        let session = self.sessions.get(key)?;
+        if clean_start || session.owner != admitted.owner {
+            self.end_session(now, key);
+            return None;
+        }
+        Some(key)
+    }
+
+    fn new_session(
+        &mut self,
+        now: Now,
+        peer: &Peer,
+        connect: &Connect,
+        admitted: &Admitted,
+        window: NonZeroU16,
+    ) -> Key<Session> {
+        let (receive_maximum, aliases) = self.settings.limits.inbound();
+        let session = self.sessions.insert(Session {
+            client_id: Arc::clone(&admitted.client_id),
+            owner: admitted.owner.clone(),
+            principal: peer.principal.certificate.clone(),
+            thing: None,
+            expiry_s: admitted.expiry_s,
+            stored: false,
+            version: connect.version,
+            keep_alive_s: admitted.keep_alive_s,
+            presence: 0,
+            connected_at: now.wall,
+            left: None,
+            connection: None,
+            subscriptions: std::collections::BTreeMap::new(),
+            groups: Vec::new(),
+            queue: std::collections::VecDeque::new(),
+            outbound: Outbound::new(window),
+            released: std::collections::BTreeMap::new(),
+            inbound: Inbound::new(receive_maximum, aliases),
+            held: 0,
+            will: None,
+        });
+        self.clients
+            .insert(Arc::clone(&admitted.client_id), session);
+        session
+    }
+
+    /// How many messages may be in flight to the client.
+    fn window(&self, connect: &Connect) -> NonZeroU16 {
+        let ours = NonZeroU16::new(self.limits().inflight_max).unwrap_or(NonZeroU16::MIN);
+        connect
+            .properties
+            .receive_maximum
+            .map_or(ours, |theirs| theirs.min(ours))
+    }
+
+    // spec aws-iot [MQ-13], [MQ-14], [MQ-20]
+    fn connack(&self, connect: &Connect, admitted: &Admitted, session_present: bool) -> Packet {
+        let limits = self.limits();
+        let aws = limits.profile == model::Profile::Aws;
+        let asked_expiry = connect.properties.session_expiry_s.unwrap_or(0);
+        let keep_alive_differs = admitted.keep_alive_s != connect.keep_alive_s;
+        Packet::ConnAck(Box::new(ConnAck {
+            session_present,
+            reason: ReasonCode::Success,
+            properties: ConnAckProperties {
+                session_expiry_s: (asked_expiry != admitted.expiry_s).then_some(admitted.expiry_s),
+                receive_maximum: NonZeroU16::new(limits.receive_maximum),
+                maximum_qos: (!limits.qos2).then_some(QoS::AtLeastOnce),
+                retain_available: Some(true),
+                packet_bytes_max: NonZeroU32::new(limits.packet_bytes_max),
+                assigned_client_id: admitted
+                    .assigned
+                    .then(|| admitted.client_id.as_ref().to_owned()),
+                topic_alias_maximum: Some(limits.topic_alias_max),
+                wildcard_subscription_available: Some(true),
+                subscription_identifiers_available: Some(limits.subscription_identifiers),
+                shared_subscription_available: Some(true),
+                server_keep_alive_s: (aws || keep_alive_differs).then_some(admitted.keep_alive_s),
+                ..ConnAckProperties::default()
+            },
+        }))
+    }
+
+    fn refuse(
+        &mut self,
+        now: Now,
+        key: Key<Connection>,
+        peer: &Peer,
+        connect: &Connect,
+        client_id: Option<&str>,
+        refusal: Refusal,
+    ) {
+        self.counters.connects_refused += 1;
+        tracing::info!(
+            principal = %peer.principal.certificate,
+            client.id = client_id.unwrap_or_default(),
+            address = %peer.address,
+            reason_code = refusal.code.byte(),
+            why = refusal.why,
+            "connection refused"
+        );
+        if let (true, Some(client_id)) = (refusal.reported, client_id) {
+            self.report_connect_failed(now, peer, client_id);
+        }
+        let row = history_row(peer, client_id, None, now.wall);
+        self.journal.write(Op::History(Box::new(HistoryRow {
+            disconnected_at: Some(now.wall),
+            reason: Some(refusal.why.to_owned()),
+            ..row
+        })));
+        // spec aws-iot [MQ-17]
+        let silent = connect.version == Version::V311
+            && refusal.by_policy
+            && self.limits().v3_connect_denied == ConnectDenied::Close;
+        let speaks =
+            !silent && (connect.version == Version::V5 || refusal.code.connack_v311().is_some());
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.state = State::Refused;
+            if speaks {
+                let packet = self::refusal(refusal.code, refusal.text);
+                connection.send_to(&packet, &Receiver::of_connect(connect));
+            }
+        }
+        self.end(key, End::silent(DisconnectReason::AuthError));
+    }
+}
+
+/// A CONNACK that refuses.
+pub(super) fn refusal(code: ReasonCode, text: Option<String>) -> Packet {
+    Packet::ConnAck(Box::new(ConnAck {
+        session_present: false,
+        reason: code,
+        properties: ConnAckProperties {
+            reason_string: text,
+            ..ConnAckProperties::default()
+        },
+    }))
+}
+
+/// Whether the policy lets the will be published, or which action it does not allow.
+pub(super) fn clear_will(
+    access: &mut Access,
+    will: &Will,
+    now: Now,
+) -> Result<Cleared, DeviceAction> {
+    let hash = topic_hash(&will.topic);
+    let mut may = |action| {
+        access
+            .clear_topic(action, &will.topic, hash, now.wall)
+            .ok_or(action)
+    };
+    let publish = may(DeviceAction::Publish)?;
+    if will.retain {
+        return may(DeviceAction::RetainPublish);
+    }
+    Ok(publish)
+}
+
+// spec aws-iot [PL-44]
+fn is_persistent(connect: &Connect, expiry_s: u32) -> bool {
+    match connect.version {
+        Version::V311 => !connect.clean_start,
+        Version::V5 => expiry_s > 0 || !connect.clean_start,
+    }
+}

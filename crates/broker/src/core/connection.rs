@@ -1,0 +1,163 @@
+//! A connection: from the end of its TLS handshake to its close.
+//!
+//! ```text
+//!   opened ──▶ Greeting ── CONNECT accepted ──▶ Serving ──▶ gone
+//!                 ├── CONNECT refused ──▶ Refused ──▶ gone
+//!                 └── timeout, garbage ──▶ gone
+//! ```
+//!
+//! What a connection is sent is appended to its output; the shell takes the output away and writes
+//! it. Once a connection is gone its key finds nothing.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use model::Timestamp;
+use mqtt::session::KeepAlive;
+use mqtt::{Packet, PublishImage, Receiver, Version};
+use policy::Facts;
+
+use super::arena::Key;
+use super::enforce::{Access, Principal};
+use super::rate::Bucket;
+use super::session::Session;
+
+/// What the shell knows of a connection when it hands it over.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// Our end.
+    pub(crate) local: SocketAddr,
+    pub(crate) principal: Rc<Principal>,
+    /// A UUID of this connection; also the client id when one has to be assigned.
+    pub(crate) session_identifier: String,
+    /// The name the client asked for in TLS.
+    pub(crate) server_name: Option<String>,
+    /// `TLSv1_3`, `TLSv1_2`.
+    pub(crate) tls_version: String,
+    /// The key exchange group, such as `X25519MLKEM768`.
+    pub(crate) tls_group: String,
+    /// When the certificate ends, and with it the connection.
+    // spec aws-iot [1.6]
+    pub(crate) not_after: Timestamp,
+}
+
+/// A live connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) peer: Peer,
+    /// What its policies rest on, as of the last review.
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) opened_at: Timestamp,
+    pub(crate) state: State,
+    /// Bytes for the shell to write.
+    pub(crate) output: BytesMut,
+    /// Whether the shell has been told of the output.
+    pub(crate) announced: bool,
+}
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// CONNECT has not come yet.
+    Greeting,
+    /// CONNECT was refused; only the close is left.
+    Refused,
+    /// CONNECT was accepted.
+    Serving(Box<Serving>),
+}
+
+/// A connection whose CONNECT was accepted.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) session: Key<Session>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) receiver: Receiver,
+    pub(crate) window: NonZeroU16,
+    pub(crate) access: Access,
+    pub(crate) keep_alive: KeepAlive,
+    /// How often it may publish, where that is limited.
+    pub(crate) publishes: Option<Bucket>,
+    pub(crate) publish_bytes: Option<Bucket>,
+    /// The number of its presence events.
+    pub(crate) presence: u64,
+}
+
+impl Connection {
+    pub(crate) fn new(peer: Peer, facts: Arc<Facts>, opened_at: Timestamp) -> Self {
+        Self {
+            peer,
+            facts,
+            opened_at,
+            state: State::Greeting,
+            output: BytesMut::new(),
+            announced: false,
+        }
+    }
+
+    pub(crate) fn serving(&self) -> Option<&Serving> {
+        match &self.state {
+            State::Serving(serving) => Some(serving),
+            State::Greeting | State::Refused => None,
+        }
+    }
+
+    pub(crate) fn serving_mut(&mut self) -> Option<&mut Serving> {
+        match &mut self.state {
+            State::Serving(serving) => Some(serving),
+            State::Greeting | State::Refused => None,
+        }
+    }
+
+    /// The version it speaks, once known.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.serving().map(|serving| serving.receiver.version)
+    }
+
+    /// Appends a packet as the client can take it; false when it cannot.
+    pub(crate) fn send(&mut self, packet: &Packet) -> bool {
+        let Some(receiver) = self.serving().map(|serving| serving.receiver) else {
+            return false;
+        };
+        self.send_to(packet, &receiver)
+    }
+
+    /// As [`Connection::send`], before the connection serves.
+    pub(crate) fn send_to(&mut self, packet: &Packet, receiver: &Receiver) -> bool {
+        match mqtt::encode_to(packet, receiver, &mut self.output) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(%error, "a packet was not sent");
+                false
+            }
+        }
+    }
+
+    /// Appends a message; false when it is larger than the client takes.
+    // spec aws-iot [MQ-86]: dropped whole, and counts as delivered.
+    pub(crate) fn send_image(
+        &mut self,
+        image: &PublishImage,
+        packet_id: Option<NonZeroU16>,
+        dup: bool,
+    ) -> bool {
+        let Some(serving) = self.serving() else {
+            return false;
+        };
+        if serving.receiver.packet_bytes_max < image.packet_bytes() {
+            return false;
+        }
+        image.write(packet_id, dup, &mut self.output).is_ok()
+    }
+}
+
+/// Something at a moment on the monotonic clock, for the heap of timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Due<T> {
+    pub(crate) at: Instant,
+    pub(crate) what: T,
+}

@@ -1,0 +1,607 @@
+//! Messages to clients: sent at once where the window has room, otherwise queued in order.
+//!
+//! Each delivery is asked about when it is sent, not when it is queued: what a policy forbids now
+//! does not arrive, however long it waited.
+//!
+//! A QoS 2 message to a stored session leaves only when its packet id is on the disk: after a
+//! crash it must be repeated under the same id, or it would arrive twice. Deliveries behind it
+//! wait with it, so that the order stands.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU16;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use mqtt::packet::{Ack, SubscriptionIdentifier};
+use mqtt::session::{Resend, SessionError};
+use mqtt::{DeliveryClass, Packet, PublishImage, QoS, Version};
+use policy::{DeviceAction, Resource};
+
+use super::arena::Key;
+use super::connection::Connection;
+use super::message::{Entry, Life, Message, Terms};
+use super::session::{Session, SubscriptionOptions};
+use super::{Core, Effect, End, Gated, Now};
+use crate::store::Op;
+use device_api::DisconnectReason;
+
+/// What became of a message that was offered to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// Sent or queued.
+    Taken,
+    /// Neither.
+    Dropped,
+}
+
+/// Encoded deliveries of the message at hand, one per class of receivers.
+#[derive(Debug, Default)]
+pub(super) struct Images {
+    message: Option<u64>,
+    images: Vec<(Class, Rc<PublishImage>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Class {
+    version: Version,
+    terms: Terms,
+    life: Life,
+}
+
+impl Images {
+    pub(super) fn clear(&mut self) {
+        self.message = None;
+        self.images.clear();
+    }
+
+    /// The bytes of `message` for receivers of a class, encoded once. `None` when they cannot be
+    /// encoded, or its life is over.
+    fn image(&mut self, message: &Message, class: Class) -> Option<Rc<PublishImage>> {
+        if self.message != Some(message.id) {
+            self.clear();
+            self.message = Some(message.id);
+        }
+        if let Some((_, image)) = self.images.iter().find(|(known, _)| *known == class) {
+            return Some(Rc::clone(image));
+        }
+        let identifiers: Vec<SubscriptionIdentifier> = class.terms.identifier.into_iter().collect();
+        let expiry_s = match class.life {
+            Life::Unlimited => None,
+            Life::Seconds(left) => Some(left),
+            Life::Over => return None,
+        };
+        let delivery = DeliveryClass {
+            version: class.version,
+            qos: class.terms.qos,
+            retain: class.terms.retain,
+            message_expiry_s: expiry_s,
+            subscription_identifiers: &identifiers,
+        };
+        let image = match PublishImage::encode(message.publish(), &delivery) {
+            Ok(image) => Rc::new(image),
+            Err(error) => {
+                tracing::error!(%error, "a message could not be encoded for its subscribers");
+                return None;
+            }
+        };
+        self.images.push((class, Rc::clone(&image)));
+        Some(image)
+    }
+}
+
+impl Core {
+    /// Offers a message to a session on these terms.
+    pub(super) fn offer(
+        &mut self,
+        now: Now,
+        key: Key<Session>,
+        message: &Rc<Message>,
+        terms: Terms,
+    ) -> Offered {
+        let Some(session) = self.sessions.get(key) else {
+            return Offered::Dropped;
+        };
+        if terms.qos == QoS::AtMostOnce {
+            let Some(connection) = session.connection else {
+                return Offered::Dropped;
+            };
+            return self.send_unacknowledged(now, key, connection, message, terms);
+        }
+        if session.queue.is_empty() && self.can_send(key) {
+            if !self.may_receive(now, key, message) {
+                return Offered::Dropped;
+            }
+        } else if session.queue.len() >= self.limits().queue_messages_max
+            || !self.ledger.has_room(message)
+        {
+            self.counters.dropped_queue_full += 1;
+            return Offered::Dropped;
+        }
+        let Some(session) = self.sessions.get_mut(key) else {
+            return Offered::Dropped;
+        };
+        let holder = session.holder();
+        let sends_now = session.queue.is_empty() && self.can_send(key);
+        let entry = self
+            .ledger
+            .hold(message, terms, None, holder.as_deref(), &mut self.journal);
+        if sends_now {
+            self.dispatch_entry(now, key, entry);
+        } else if let Some(session) = self.sessions.get_mut(key) {
+            session.queue.push_back(entry);
+        }
+        Offered::Taken
+    }
+
+    /// Whether a QoS 1 or 2 message could be sent to `key` now.
+    pub(super) fn can_send(&self, key: Key<Session>) -> bool {
+        let session = self.sessions.get(key);
+        session.is_some_and(|session| session.connection.is_some() && session.outbound.has_room())
+    }
+
+    fn send_unacknowledged(
+        &mut self,
+        now: Now,
+        key: Key<Session>,
+        connection: Key<Connection>,
+        message: &Rc<Message>,
+        terms: Terms,
+    ) -> Offered {
+        if !self.may_receive(now, key, message) {
+            return Offered::Dropped;
+        }
+        let half = self.limits().output_bytes_max / 2;
+        let waiting = self
+            .connections
+            .get(connection)
+            .map(|found| found.output.len());
+        if waiting.is_none_or(|waiting| half < waiting) {
+            self.counters.dropped_slow_reader += 1;
+            return Offered::Dropped;
+        }
+        let Some(image) = self.image(now, key, message, terms) else {
+            return Offered::Dropped;
+        };
+        self.transmit(key, connection, &image, None, false, false);
+        Offered::Taken
+    }
+
+    /// Judges a delivery; a refusal is taken down and drops the message, the connection stays.
+    // spec aws-iot [PL 7.2]: `iot:Receive` at each delivery.
+    fn may_receive(&mut self, now: Now, key: Key<Session>, message: &Message) -> bool {
+        let session = self.sessions.get(key);
+        let Some(connection) = session.and_then(|session| session.connection) else {
+            return false;
+        };
+        let Some(found) = self.connections.get_mut(connection) else {
+            return false;
+        };
+        let Some(serving) = found.serving_mut() else {
+            return false;
+        };
+        let topic = message.topic();
+        let action = DeviceAction::Receive;
+        if serving
+            .access
+            .clear_topic(action, topic, message.topic_hash, now.wall)
+            .is_some()
+        {
+            return true;
+        }
+        let principal = Rc::clone(&found.peer.principal);
+        self.counters.denials += 1;
+        if let Some(serving) = self
+            .connections
+            .get(connection)
+            .and_then(Connection::serving)
+        {
+            let resource = Resource::Topic(topic.as_str());
+            let book = &self.settings.denials;
+            serving
+                .access
+                .refuse(book, &principal, action, resource, now.wall);
+        }
+        false
+    }
+
+    fn image(
+        &mut self,
+        now: Now,
+        key: Key<Session>,
+        message: &Message,
+        terms: Terms,
+    ) -> Option<Rc<PublishImage>> {
+        let version = self.sessions.get(key)?.version;
+        let life = message.life(now.wall);
+        if life == Life::Over {
+            self.counters.dropped_expired += 1;
+            return None;
+        }
+        // Towards 3.1.1 there is neither expiry nor identifier to tell apart.
+        let class = match version {
+            Version::V5 => Class {
+                version,
+                terms,
+                life,
+            },
+            Version::V311 => {
+                let identifier = None;
+                let terms = Terms {
+                    identifier,
+                    ..terms
+                };
+                let life = Life::Unlimited;
+                Class {
+                    version,
+                    terms,
+                    life,
+                }
+            }
+        };
+        self.images.image(message, class)
+    }
+
+    /// Appends a delivery to the connection's output, or to what waits for the disk.
+    fn transmit(
+        &mut self,
+        key: Key<Session>,
+        connection: Key<Connection>,
+        image: &PublishImage,
+        packet_id: Option<NonZeroU16>,
+        dup: bool,
+        after_disk: bool,
+    ) {
+        self.counters.deliveries += 1;
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if !after_disk && session.held == 0 {
+            if let Some(found) = self.connections.get_mut(connection) {
+                found.send_image(image, packet_id, dup);
+                self.announce(connection);
+            }
+            return;
+        }
+        let bytes = self.bytes_of(connection, image, packet_id, dup);
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.held = session.held.saturating_add(1);
+        }
+        let gated = Gated::Deliver {
+            session: key,
+            connection,
+            bytes,
+        };
+        // Behind everything written so far, and so behind what is held already.
+        self.gates.push_back((self.journal.written(), gated));
+    }
+
+    fn bytes_of(
+        &self,
+        connection: Key<Connection>,
+        image: &PublishImage,
+        packet_id: Option<NonZeroU16>,
+        dup: bool,
+    ) -> Bytes {
+        let serving = self
+            .connections
+            .get(connection)
+            .and_then(Connection::serving);
+        let fits = serving.is_some_and(|s| image.packet_bytes() <= s.receiver.packet_bytes_max);
+        let mut bytes = BytesMut::new();
+        if fits && image.write(packet_id, dup, &mut bytes).is_err() {
+            bytes.clear();
+        }
+        bytes.freeze()
+    }
+
+    /// Sends an entry that was judged and for which there is room.
+    pub(super) fn dispatch_entry(&mut self, now: Now, key: Key<Session>, entry: Entry) {
+        let connection = self
+            .sessions
+            .get(key)
+            .and_then(|session| session.connection);
+        let terms = Terms {
+            qos: entry.qos,
+            retain: entry.retain,
+            identifier: entry.identifier,
+        };
+        let message = Rc::clone(&entry.message);
+        let (id, stored) = (entry.id, entry.stored);
+        let image = self.image(now, key, &message, terms);
+        let (Some(connection), Some(image)) = (connection, image) else {
+            self.finish(entry, false);
+            return;
+        };
+        if !self.fits(connection, &image) {
+            // spec aws-iot [MQ-86]; spec mqtt5 [MQTT-3.1.2-25]: as if it had been delivered.
+            self.finish(entry, true);
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(key) else {
+            self.finish(entry, false);
+            return;
+        };
+        let taken = match terms.qos {
+            QoS::ExactlyOnce => session.outbound.send_exactly_once(entry),
+            QoS::AtMostOnce | QoS::AtLeastOnce => session.outbound.send_at_least_once(entry),
+        };
+        match taken {
+            Ok(packet_id) => {
+                if stored {
+                    let released = false;
+                    let packet_id = packet_id.get();
+                    self.journal.write(Op::EntrySent {
+                        entry: id,
+                        packet_id,
+                        released,
+                    });
+                }
+                let after_disk = stored && terms.qos == QoS::ExactlyOnce;
+                self.transmit(key, connection, &image, Some(packet_id), false, after_disk);
+            }
+            Err(entry) => session.queue.push_front(entry),
+        }
+    }
+
+    fn fits(&self, connection: Key<Connection>, image: &PublishImage) -> bool {
+        let serving = self
+            .connections
+            .get(connection)
+            .and_then(Connection::serving);
+        serving.is_some_and(|serving| image.packet_bytes() <= serving.receiver.packet_bytes_max)
+    }
+
+    /// Sends an entry of a shared subscription through `key`; gives it back when that cannot take
+    /// it now, or may not have it.
+    pub(super) fn hand_over(
+        &mut self,
+        now: Now,
+        key: Key<Session>,
+        mut entry: Entry,
+        options: SubscriptionOptions,
+    ) -> Option<Entry> {
+        let waits_own = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| !session.queue.is_empty());
+        if waits_own || !self.can_send(key) || !self.may_receive(now, key, &entry.message) {
+            return Some(entry);
+        }
+        let message = Rc::clone(&entry.message);
+        entry.qos = message.qos().min(options.qos);
+        entry.retain = message.publish().retain && options.retain_as_published;
+        entry.identifier = options.identifier;
+        if entry.qos == QoS::AtMostOnce {
+            let terms = Terms {
+                qos: entry.qos,
+                retain: entry.retain,
+                identifier: entry.identifier,
+            };
+            self.offer(now, key, &message, terms);
+            self.finish(entry, true);
+            return None;
+        }
+        // spec mqtt5 [MQTT-4.8.2-4]: QoS 2 is completed with the member it was begun with.
+        let holder = self.sessions.get(key).and_then(Session::holder);
+        if entry.qos == QoS::ExactlyOnce && holder.is_some() {
+            entry = self
+                .ledger
+                .rehome(entry, holder.as_deref(), &mut self.journal);
+            entry.group = None;
+        }
+        self.dispatch_entry(now, key, entry);
+        None
+    }
+
+    /// Sends again what was in flight, then what waits, as far as there is room.
+    pub(super) fn drain(&mut self, now: Now, key: Key<Session>) {
+        if self.resend(now, key) {
+            while self.can_send(key) {
+                let next = self.sessions.get_mut(key).and_then(|s| s.queue.pop_front());
+                let Some(entry) = next else {
+                    break;
+                };
+                if entry.message.life(now.wall) == Life::Over {
+                    self.counters.dropped_expired += 1;
+                    self.finish(entry, false);
+                } else if self.may_receive(now, key, &Rc::clone(&entry.message)) {
+                    self.dispatch_entry(now, key, entry);
+                } else {
+                    self.finish(entry, false);
+                }
+            }
+        }
+        self.drain_groups(now, key);
+    }
+
+    /// Repeats what an earlier connection left unacknowledged; true when all is repeated.
+    // spec aws-iot [MQ-36]; spec mqtt5 [MQTT-4.4.0-1]: same ids, same order, DUP set.
+    fn resend(&mut self, now: Now, key: Key<Session>) -> bool {
+        loop {
+            let Some(session) = self.sessions.get_mut(key) else {
+                return false;
+            };
+            let Some(connection) = session.connection else {
+                return false;
+            };
+            let again = match session.outbound.next_resend() {
+                None => return session.outbound.has_room(),
+                Some(Resend::PubRel(ack)) => Again::Release(ack),
+                Some(Resend::Publish {
+                    packet_id,
+                    qos,
+                    message,
+                }) => Again::Publish {
+                    packet_id,
+                    message: Rc::clone(&message.message),
+                    terms: Terms {
+                        qos,
+                        retain: message.retain,
+                        identifier: message.identifier,
+                    },
+                },
+            };
+            match again {
+                Again::Release(ack) => self.send(connection, &Packet::PubRel(ack)),
+                Again::Publish {
+                    packet_id,
+                    message,
+                    terms,
+                } => {
+                    let image = self
+                        .may_receive(now, key, &message)
+                        .then(|| self.image(now, key, &message, terms))
+                        .flatten();
+                    match image {
+                        Some(image) => {
+                            self.transmit(key, connection, &image, Some(packet_id), true, false);
+                        }
+                        None => self.give_up(key, packet_id, terms.qos),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Forgets a message in flight that may not be sent again.
+    fn give_up(&mut self, key: Key<Session>, packet_id: NonZeroU16, qos: QoS) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let unspecified = mqtt::ReasonCode::UnspecifiedError;
+        let entry = match qos {
+            QoS::ExactlyOnce => session
+                .outbound
+                .pubrec(packet_id, unspecified)
+                .ok()
+                .and_then(|answer| answer.message),
+            QoS::AtMostOnce | QoS::AtLeastOnce => session.outbound.puback(packet_id).ok().flatten(),
+        };
+        if let Some(entry) = entry {
+            self.finish(entry, false);
+        }
+    }
+
+    /// An entry is over: acknowledged, or given up.
+    pub(super) fn finish(&mut self, entry: Entry, delivered: bool) {
+        if let Some(token) = entry.confirm {
+            self.effects.push(Effect::Confirmed { token, delivered });
+        }
+        self.ledger.end(entry, &mut self.journal);
+    }
+
+    /// The session behind a connection that serves.
+    pub(super) fn session_of(&self, connection: Key<Connection>) -> Option<Key<Session>> {
+        let serving = self.connections.get(connection)?.serving()?;
+        Some(serving.session)
+    }
+
+    pub(super) fn on_puback(&mut self, now: Now, connection: Key<Connection>, ack: &Ack) {
+        let Some(key) = self.session_of(connection) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        match session.outbound.puback(ack.packet_id) {
+            Ok(Some(entry)) => self.finish(entry, !ack.reason.is_error()),
+            Ok(None) => (),
+            Err(error) => return self.break_off(connection, &error),
+        }
+        self.drain(now, key);
+    }
+
+    pub(super) fn on_pubrec(&mut self, now: Now, connection: Key<Connection>, ack: &Ack) {
+        let Some(key) = self.session_of(connection) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        let since = self.journal.written();
+        match session.outbound.pubrec(ack.packet_id, ack.reason) {
+            Ok(answer) => {
+                match answer.message {
+                    Some(entry) if ack.reason.is_error() => self.finish(entry, false),
+                    Some(entry) => {
+                        if entry.stored {
+                            let (entry, packet_id) = (entry.id, ack.packet_id.get());
+                            let released = true;
+                            self.journal.write(Op::EntrySent {
+                                entry,
+                                packet_id,
+                                released,
+                            });
+                        }
+                        session.released.insert(ack.packet_id, entry);
+                    }
+                    None => (),
+                }
+                if let Some(pubrel) = answer.pubrel {
+                    let packet = Packet::PubRel(pubrel);
+                    self.gate(since, Gated::Send { connection, packet });
+                }
+            }
+            Err(error) => return self.break_off(connection, &error),
+        }
+        self.drain(now, key);
+    }
+
+    pub(super) fn on_pubcomp(&mut self, now: Now, connection: Key<Connection>, ack: &Ack) {
+        let Some(key) = self.session_of(connection) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        match session.outbound.pubcomp(ack.packet_id) {
+            Ok(_) => {
+                if let Some(entry) = session.released.remove(&ack.packet_id) {
+                    self.finish(entry, true);
+                }
+            }
+            Err(error) => return self.break_off(connection, &error),
+        }
+        self.drain(now, key);
+    }
+
+    /// The client broke the rules of an exchange.
+    pub(super) fn break_off(&mut self, connection: Key<Connection>, error: &SessionError) {
+        let end = End::new(DisconnectReason::ClientError, error.reason_code());
+        self.end(connection, end.because(error.to_string()));
+    }
+
+    /// Drops what has expired while it waited, so that it does not take up the bounds.
+    pub(super) fn drop_expired(&mut self, now: Now) {
+        let over = |entry: &Entry| entry.message.life(now.wall) == Life::Over;
+        let waiting: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in waiting {
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            if !session.queue.iter().any(over) {
+                continue;
+            }
+            let queue = std::mem::take(&mut session.queue);
+            let (gone, kept): (VecDeque<Entry>, VecDeque<Entry>) =
+                queue.into_iter().partition(over);
+            session.queue = kept;
+            self.counters.dropped_expired += gone.len() as u64;
+            for entry in gone {
+                self.finish(entry, false);
+            }
+        }
+    }
+}
+
+enum Again {
+    Release(Ack),
+    Publish {
+        packet_id: NonZeroU16,
+        message: Rc<Message>,
+        terms: Terms,
+    },
+}

@@ -1,0 +1,207 @@
+//! The enforcement point: each connect, publish, subscribe and delivery is asked about here.
+//!
+//! What needs permission takes a [`Cleared`], and only this module makes one: from a verdict of
+//! the policy, or for the platform itself. Verdicts on topics are remembered in a small table; the
+//! table goes with the authorizer, which is replaced whenever a fact changes, so that no verdict
+//! outlives what it rests on.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gateway::{Denial, Door};
+use model::{CertificateId, Timestamp};
+use mqtt::TopicName;
+use policy::{Authorizer, DeviceAction, Facts, Hardening, Request, Resource, Verdict};
+
+use super::message::hash;
+
+/// Proof that something may be done with one topic or filter.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Cleared(());
+
+impl Cleared {
+    /// The platform's own messages, and those of callers whom the gateway allowed.
+    pub(crate) fn for_platform() -> Self {
+        Self(())
+    }
+}
+
+/// A refusal, for whoever reports it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Where the refusal can be looked up.
+    pub(crate) denial_id: String,
+}
+
+impl Refused {
+    /// The reason string of version 5.
+    pub(crate) fn reason_string(&self) -> String {
+        format!("not authorized; denial id {}", self.denial_id)
+    }
+}
+
+/// Takes refusals down and names them.
+pub(crate) type DenialBook = Rc<dyn Fn(Denial) -> String>;
+
+/// Who is behind a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Principal {
+    pub(crate) certificate: CertificateId,
+    pub(crate) arn: String,
+}
+
+/// What decides for one connection: its policies compiled, and the verdicts of late.
+pub(crate) struct Access {
+    authorizer: Authorizer,
+    /// What the policies were compiled for; compiled again from it when facts change.
+    connection: policy::Connection,
+    remembered: [Option<Remembered>; REMEMBERED],
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Access")
+            .field("client_id", &self.connection.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Verdicts kept per connection; a device mostly uses a handful of topics.
+const REMEMBERED: usize = 8;
+
+#[derive(Debug)]
+struct Remembered {
+    action: DeviceAction,
+    topic: TopicName,
+    allowed: bool,
+}
+
+/// What policies are compiled with, beside facts and connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Grounds {
+    pub(crate) scope: policy::Scope,
+    pub(crate) hardening: Hardening,
+}
+
+impl Access {
+    pub(crate) fn new(
+        facts: Arc<Facts>,
+        connection: policy::Connection,
+        grounds: &Grounds,
+    ) -> Self {
+        let authorizer = Authorizer::new(facts, &connection, &grounds.scope, grounds.hardening);
+        Self {
+            authorizer,
+            connection,
+            remembered: [const { None }; REMEMBERED],
+        }
+    }
+
+    /// The same connection under other facts; nothing is remembered.
+    pub(crate) fn renewed(&self, facts: Arc<Facts>, grounds: &Grounds) -> Self {
+        Self::new(facts, self.connection.clone(), grounds)
+    }
+
+    /// The thing this connection is.
+    pub(crate) fn thing(&self) -> Option<&policy::ThingFacts> {
+        self.authorizer.resolved_thing()
+    }
+
+    /// Whether `action` may be done with `resource`.
+    pub(crate) fn clear(
+        &self,
+        action: DeviceAction,
+        resource: Resource<'_>,
+        now: Timestamp,
+    ) -> Option<Cleared> {
+        let request = request(action, resource, now);
+        self.authorizer.permit(&request).ok().map(|_| Cleared(()))
+    }
+
+    /// As [`Access::clear`] for a topic, by what is remembered where that is sound.
+    pub(crate) fn clear_topic(
+        &mut self,
+        action: DeviceAction,
+        topic: &TopicName,
+        topic_hash: u64,
+        now: Timestamp,
+    ) -> Option<Cleared> {
+        let slot = slot(action, topic_hash);
+        if let Some(Some(known)) = self.remembered.get(slot)
+            && known.action == action
+            && known.topic == *topic
+        {
+            return known.allowed.then_some(Cleared(()));
+        }
+        let cleared = self.clear(action, Resource::Topic(topic.as_str()), now);
+        if self.authorizer.cacheable(action)
+            && let Some(place) = self.remembered.get_mut(slot)
+        {
+            *place = Some(Remembered {
+                action,
+                topic: topic.clone(),
+                allowed: cleared.is_some(),
+            });
+        }
+        cleared
+    }
+
+    /// Takes a refusal down: who, what, and every statement that decided.
+    pub(crate) fn refuse(
+        &self,
+        book: &DenialBook,
+        principal: &Principal,
+        action: DeviceAction,
+        resource: Resource<'_>,
+        now: Timestamp,
+    ) -> Refused {
+        let explanation = self.authorizer.explain(&request(action, resource, now));
+        let verdict = match explanation.verdict {
+            Verdict::ExplicitDeny => "explicit-deny",
+            Verdict::ImplicitDeny | Verdict::Allowed => "implicit-deny",
+        };
+        let denial_id = book(Denial {
+            door: Door::Mqtt,
+            principal: principal.arn.clone(),
+            client_id: self.connection.client_id.clone(),
+            source_ip: Some(self.source_ip()),
+            action: action.name().to_owned(),
+            resource: explanation.resource_arn.clone(),
+            verdict,
+            explanation: serde_json::to_value(&explanation).unwrap_or_default(),
+        });
+        tracing::info!(
+            decision = "deny",
+            principal = %principal.certificate,
+            action = action.name(),
+            resource = %explanation.resource_arn,
+            denial.id = %denial_id,
+            "policy decision"
+        );
+        Refused { denial_id }
+    }
+
+    fn source_ip(&self) -> IpAddr {
+        self.connection.source_ip
+    }
+}
+
+fn request(action: DeviceAction, resource: Resource<'_>, now: Timestamp) -> Request<'_> {
+    Request {
+        action,
+        resource,
+        now_ms: now.millis(),
+    }
+}
+
+fn slot(action: DeviceAction, topic_hash: u64) -> usize {
+    let mixed = topic_hash ^ (action as u64);
+    usize::try_from(mixed % REMEMBERED as u64).unwrap_or(0)
+}
+
+/// The hash that [`Access::clear_topic`] wants of a topic.
+pub(crate) fn topic_hash(topic: &TopicName) -> u64 {
+    hash(topic.as_str())
+}

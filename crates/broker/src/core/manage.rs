@@ -1,0 +1,362 @@
+//! The API's view: messages and connections as people and programs handle them.
+//!
+//! Callers come through the gateway, which has judged them.
+
+use std::net::SocketAddr;
+use std::ops::Bound;
+
+use bytes::Bytes;
+use device_api::{DisconnectReason, Reserved};
+use model::Timestamp;
+use mqtt::packet::{Publish, UserProperties};
+use mqtt::{QoS, ReasonCode, TopicName, Version};
+use policy::DeviceAction;
+
+use super::arena::Key;
+use super::connection::{Connection, Peer};
+use super::depart::left_reason;
+use super::enforce::{Cleared, topic_hash};
+use super::message::Terms;
+use super::session::Session;
+use super::{Core, End, Now};
+
+/// A message of an API caller.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiPublish {
+    /// With a topic, without a packet id.
+    pub(crate) publish: Publish,
+}
+
+/// Why an API caller's message is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PublishRefusal {
+    /// Clients may not publish there.
+    Reserved,
+    /// Reserved topics keep nothing.
+    RetainReserved,
+    TooLarge,
+    /// The bound on retained messages.
+    RetainedFull,
+}
+
+/// One retained message in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RetainedSummary {
+    pub(crate) topic: String,
+    pub(crate) payload_bytes: usize,
+    pub(crate) qos: QoS,
+    pub(crate) modified_at: Timestamp,
+}
+
+/// One retained message.
+#[derive(Clone, Debug)]
+pub(crate) struct RetainedItem {
+    pub(crate) payload: Bytes,
+    pub(crate) qos: QoS,
+    pub(crate) modified_at: Timestamp,
+    pub(crate) user_properties: UserProperties,
+}
+
+/// A client: connected, or with a session that waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionSummary {
+    pub(crate) client_id: String,
+    pub(crate) connected: bool,
+    pub(crate) thing: Option<String>,
+    pub(crate) principal: String,
+    /// Whether the session ends with the connection.
+    pub(crate) clean: bool,
+    pub(crate) keep_alive_s: u16,
+    pub(crate) connected_at: Timestamp,
+    pub(crate) disconnected_at: Option<Timestamp>,
+    pub(crate) disconnect_reason: Option<DisconnectReason>,
+    pub(crate) session_expiry_s: u32,
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) target: Option<SocketAddr>,
+    pub(crate) version: Version,
+    pub(crate) subscriptions: usize,
+    /// Messages that wait, those in flight included.
+    pub(crate) waiting: usize,
+    pub(crate) tls_version: Option<String>,
+    pub(crate) tls_group: Option<String>,
+}
+
+/// One subscription in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SubscriptionSummary {
+    pub(crate) filter: String,
+    pub(crate) qos: QoS,
+}
+
+/// A message to one client, whatever it subscribed to.
+#[derive(Clone, Debug)]
+pub(crate) struct Direct {
+    /// With a topic, without a packet id; QoS 1 to be confirmed, else QoS 0.
+    pub(crate) publish: Publish,
+    /// Names the confirmation.
+    pub(crate) token: u64,
+}
+
+/// What became of a direct message at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectOutcome {
+    /// QoS 0: it is on its way.
+    Sent,
+    /// QoS 1: [`super::Effect::Confirmed`] will tell.
+    Pending,
+    /// The client is not connected.
+    Offline,
+    /// The client may not receive on this topic.
+    Forbidden,
+    /// The client has as many messages in flight as it takes.
+    Busy,
+    /// The client takes no packet of this size.
+    TooLarge,
+}
+
+impl Core {
+    /// Takes a message of an API caller; what must survive of it is in the journal then.
+    // spec aws-iot [EP-44], [EP-46]
+    pub(crate) fn publish_for_api(
+        &mut self,
+        now: Now,
+        message: ApiPublish,
+    ) -> Result<u64, PublishRefusal> {
+        let publish = message.publish;
+        let retained = publish.retain && !publish.payload.is_empty();
+        if let Some(topic) = &publish.topic {
+            match Reserved::classify(topic.as_str()) {
+                Some(reserved) if !reserved.publish_allowed => {
+                    return Err(PublishRefusal::Reserved);
+                }
+                Some(_) if publish.retain => return Err(PublishRefusal::RetainReserved),
+                _ => (),
+            }
+            if retained && !self.retained.has_room(topic, publish.payload.len()) {
+                return Err(PublishRefusal::RetainedFull);
+            }
+        }
+        if publish.payload.len() > self.limits().payload_bytes_max {
+            return Err(PublishRefusal::TooLarge);
+        }
+        self.counters.publishes += 1;
+        self.distribute(now, publish, None, Cleared::for_platform());
+        self.settle(now);
+        Ok(self.journal.written())
+    }
+
+    /// Whether every op up to `sequence` is on the disk.
+    pub(crate) fn is_persisted(&self, sequence: u64) -> bool {
+        self.journal.is_persisted(sequence)
+    }
+
+    /// The retained message of `topic`.
+    pub(crate) fn retained_message(&self, now: Now, topic: &TopicName) -> Option<RetainedItem> {
+        let kept = self.retained.get(topic, now.wall)?;
+        let publish = kept.message.publish();
+        Some(RetainedItem {
+            payload: publish.payload.clone(),
+            qos: publish.qos,
+            modified_at: kept.modified_at,
+            user_properties: publish.properties.user_properties.clone(),
+        })
+    }
+
+    /// At most `limit` retained messages by topic, after `after`; whether there are more.
+    pub(crate) fn retained_messages(
+        &self,
+        now: Now,
+        after: &str,
+        limit: usize,
+    ) -> (Vec<RetainedSummary>, bool) {
+        let (page, more) = self.retained.page(after, limit, now.wall);
+        let summaries = page.into_iter().map(|kept| RetainedSummary {
+            topic: kept.message.topic().as_str().to_owned(),
+            payload_bytes: kept.message.publish().payload.len(),
+            qos: kept.message.qos(),
+            modified_at: kept.modified_at,
+        });
+        (summaries.collect(), more)
+    }
+
+    /// The client with this id.
+    pub(crate) fn connection_of(&self, client_id: &str) -> Option<ConnectionSummary> {
+        let key = *self.clients.get(client_id)?;
+        self.sessions.get(key).map(|session| self.summary(session))
+    }
+
+    /// At most `limit` clients by id, after `after`, of one principal or thing when given; whether
+    /// there are more.
+    pub(crate) fn connections(
+        &self,
+        after: &str,
+        limit: usize,
+        principal: Option<&str>,
+        thing: Option<&str>,
+    ) -> (Vec<ConnectionSummary>, bool) {
+        let bounds = (Bound::Excluded(after), Bound::Unbounded);
+        let wanted = |session: &&Session| {
+            principal.is_none_or(|principal| session.principal.as_str() == principal)
+                && thing.is_none_or(|thing| session.thing.as_deref() == Some(thing))
+        };
+        let keys = self.clients.range::<str, _>(bounds).map(|(_, key)| key);
+        let mut rest = keys
+            .filter_map(|key| self.sessions.get(*key))
+            .filter(wanted);
+        let page = rest.by_ref().take(limit);
+        let page = page.map(|session| self.summary(session)).collect();
+        (page, rest.next().is_some())
+    }
+
+    fn summary(&self, session: &Session) -> ConnectionSummary {
+        let connection = session.connection.and_then(|key| self.connections.get(key));
+        let peer = connection.map(|connection| &connection.peer);
+        ConnectionSummary {
+            client_id: session.client_id.as_ref().to_owned(),
+            connected: peer.is_some(),
+            thing: session.thing.as_deref().map(str::to_owned),
+            principal: session.principal.as_str().to_owned(),
+            clean: session.expiry_s == 0,
+            keep_alive_s: session.keep_alive_s,
+            connected_at: session.connected_at,
+            disconnected_at: session.left.map(|left| left.at),
+            disconnect_reason: left_reason(session),
+            session_expiry_s: session.expiry_s,
+            source: peer.map(|peer| peer.address),
+            target: peer.map(|peer| peer.local),
+            version: session.version,
+            subscriptions: session.subscriptions.len(),
+            waiting: session.queue.len() + session.outbound.len(),
+            tls_version: peer.map(|peer| peer.tls_version.clone()),
+            tls_group: peer.map(|peer| peer.tls_group.clone()),
+        }
+    }
+
+    /// Ends a client's connection, and with `clean` its session; false when it has neither.
+    // spec aws-iot [2.11], [MQ-61]
+    pub(crate) fn delete_connection(
+        &mut self,
+        now: Now,
+        client_id: &str,
+        clean: bool,
+        prevent_will: bool,
+    ) -> bool {
+        let Some(&key) = self.clients.get(client_id) else {
+            return false;
+        };
+        let live = self
+            .sessions
+            .get(key)
+            .and_then(|session| session.connection);
+        if let Some(connection) = live {
+            let reason = DisconnectReason::ApiInitiatedDisconnect;
+            let mut end = End::new(reason, ReasonCode::AdministrativeAction);
+            end.sends_will = !prevent_will;
+            self.depart(now, connection, &end);
+        } else if prevent_will && let Some(session) = self.sessions.get_mut(key) {
+            session.will = None;
+            self.store_session(key);
+        }
+        if clean && self.sessions.get(key).is_some() {
+            self.end_session(now, key);
+        }
+        self.settle(now);
+        true
+    }
+
+    /// At most `limit` subscriptions of a client by filter, after `after`; whether there are
+    /// more. `None` when there is no such client.
+    pub(crate) fn subscriptions_of(
+        &self,
+        client_id: &str,
+        after: &str,
+        limit: usize,
+    ) -> Option<(Vec<SubscriptionSummary>, bool)> {
+        let session = self.sessions.get(*self.clients.get(client_id)?)?;
+        let bounds = (Bound::Excluded(after), Bound::Unbounded);
+        let mut rest = session.subscriptions.range::<str, _>(bounds);
+        let page = rest.by_ref().take(limit);
+        let page = page.map(|(filter, subscription)| SubscriptionSummary {
+            filter: filter.as_ref().to_owned(),
+            qos: subscription.options.qos,
+        });
+        let page = page.collect();
+        Some((page, rest.next().is_some()))
+    }
+
+    /// Sends a message to one client, without any subscription.
+    // spec aws-iot [MQ-96]: not queued, not retained; the receiver needs `iot:Receive`.
+    pub(crate) fn send_direct(
+        &mut self,
+        now: Now,
+        client_id: &str,
+        direct: Direct,
+    ) -> DirectOutcome {
+        let outcome = self.send_direct_now(now, client_id, direct);
+        self.settle(now);
+        outcome
+    }
+
+    fn send_direct_now(&mut self, now: Now, client_id: &str, direct: Direct) -> DirectOutcome {
+        let Some((key, connection)) = self.live(client_id) else {
+            return DirectOutcome::Offline;
+        };
+        if direct.publish.payload.len() > self.limits().payload_bytes_max {
+            return DirectOutcome::TooLarge;
+        }
+        let terms = Terms {
+            qos: direct.publish.qos,
+            retain: false,
+            identifier: None,
+        };
+        let Some(message) = self.ledger.message(direct.publish, None, None) else {
+            return DirectOutcome::TooLarge;
+        };
+        if !self.receives(now, connection, message.topic()) {
+            return DirectOutcome::Forbidden;
+        }
+        if terms.qos == QoS::AtMostOnce {
+            self.offer(now, key, &message, terms);
+            return DirectOutcome::Sent;
+        }
+        if !self.can_send(key) {
+            return DirectOutcome::Busy;
+        }
+        let mut entry = self
+            .ledger
+            .hold(&message, terms, None, None, &mut self.journal);
+        entry.confirm = Some(direct.token);
+        self.dispatch_entry(now, key, entry);
+        DirectOutcome::Pending
+    }
+
+    fn live(&self, client_id: &str) -> Option<(Key<Session>, Key<Connection>)> {
+        let key = *self.clients.get(client_id)?;
+        let connection = self.sessions.get(key)?.connection?;
+        Some((key, connection))
+    }
+
+    fn receives(&mut self, now: Now, connection: Key<Connection>, topic: &TopicName) -> bool {
+        let Some(found) = self.connections.get_mut(connection) else {
+            return false;
+        };
+        let Some(serving) = found.serving_mut() else {
+            return false;
+        };
+        let (action, hash) = (DeviceAction::Receive, topic_hash(topic));
+        let cleared = serving.access.clear_topic(action, topic, hash, now.wall);
+        cleared.is_some()
+    }
+
+    /// A certificate was refused at the door: the history says so.
+    pub(crate) fn turned_away(&mut self, now: Now, peer: &Peer, why: &str) {
+        self.counters.connects_refused += 1;
+        let row = super::depart::history_row(peer, None, None, now.wall);
+        let row = crate::store::HistoryRow {
+            disconnected_at: Some(now.wall),
+            reason: Some(why.to_owned()),
+            ..row
+        };
+        self.journal.write(crate::store::Op::History(Box::new(row)));
+    }
+}

@@ -1,0 +1,175 @@
+//! Bytes from a client: packets out of them, and each packet to who deals with it.
+
+use bytes::{Buf, BytesMut};
+use device_api::DisconnectReason;
+use mqtt::packet::Disconnect;
+use mqtt::{DecodeError, Packet, ReasonCode, Receiver, Version};
+
+use super::arena::Key;
+use super::connection::Connection;
+use super::{Core, End, Now};
+
+/// Whether the shell should read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Everything whole was dealt with.
+    On,
+    /// The client has as many unacknowledged messages as it may: hand the rest over again once
+    /// something was sent to it, and read nothing until then.
+    Paused,
+}
+
+impl Core {
+    /// Deals with every whole packet at the start of `buffer`.
+    pub(crate) fn received(
+        &mut self,
+        now: Now,
+        key: Key<Connection>,
+        buffer: &mut BytesMut,
+    ) -> Reading {
+        let mut reading = Reading::On;
+        while !buffer.is_empty() {
+            if self.ending.iter().any(|(ending, _)| *ending == key) {
+                break;
+            }
+            match self.take_packet(now, key, buffer) {
+                Step::Taken => (),
+                Step::NeedsMore => break,
+                Step::Paused => {
+                    reading = Reading::Paused;
+                    break;
+                }
+                Step::Gone => {
+                    buffer.clear();
+                    break;
+                }
+            }
+        }
+        self.settle(now);
+        reading
+    }
+
+    fn take_packet(&mut self, now: Now, key: Key<Connection>, buffer: &mut BytesMut) -> Step {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return Step::Gone;
+        };
+        let Some(serving) = connection.serving_mut() else {
+            return match mqtt::decode_connect(buffer, &self.decode) {
+                Ok(Some((connect, len))) => {
+                    buffer.advance(len);
+                    self.connect(now, key, connect);
+                    Step::Taken
+                }
+                Ok(None) => Step::NeedsMore,
+                Err(error) => {
+                    self.refuse_greeting(key, &error);
+                    Step::Gone
+                }
+            };
+        };
+        let version = serving.receiver.version;
+        let session = serving.session;
+        // spec aws-iot [MQ-34]: a 3.1.1 client was not told how much it may send at once.
+        let has_room = |core: &Self| {
+            let session = core.sessions.get(session);
+            session.is_none_or(|session| session.inbound.has_room())
+        };
+        if version == Version::V311 && !has_room(self) {
+            return Step::Paused;
+        }
+        match mqtt::decode_from(buffer, version, &self.decode) {
+            Ok(Some(packet)) => {
+                self.heard(now, key);
+                self.dispatch(now, key, packet);
+                Step::Taken
+            }
+            Ok(None) => Step::NeedsMore,
+            Err(error) => {
+                let end = End::new(DisconnectReason::ClientError, error.reason_code());
+                self.end(key, end.because(error.to_string()));
+                Step::Gone
+            }
+        }
+    }
+
+    fn heard(&mut self, now: Now, key: Key<Connection>) {
+        if let Some(serving) = self
+            .connections
+            .get_mut(key)
+            .and_then(Connection::serving_mut)
+        {
+            serving.keep_alive.heard(now.instant);
+        }
+    }
+
+    fn dispatch(&mut self, now: Now, key: Key<Connection>, packet: Packet) {
+        match packet {
+            Packet::Publish(publish) => self.on_publish(now, key, publish),
+            Packet::PubAck(ack) => self.on_puback(now, key, &ack),
+            Packet::PubRec(ack) => self.on_pubrec(now, key, &ack),
+            Packet::PubRel(ack) => self.on_pubrel(key, &ack),
+            Packet::PubComp(ack) => self.on_pubcomp(now, key, &ack),
+            Packet::Subscribe(subscribe) => self.on_subscribe(now, key, subscribe),
+            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(now, key, &unsubscribe),
+            Packet::PingReq => self.send(key, &Packet::PingResp),
+            Packet::Disconnect(disconnect) => self.on_disconnect(key, &disconnect),
+            // spec aws-iot [MQ-2], [MQ-15]; spec mqtt5 [MQTT-3.1.0-2]: a second CONNECT; and AUTH
+            // is for those who began with an authentication method, whom we refuse.
+            Packet::Connect(_)
+            | Packet::Auth(_)
+            | Packet::ConnAck(_)
+            | Packet::SubAck(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingResp => {
+                let end = End::new(DisconnectReason::ClientError, ReasonCode::ProtocolError);
+                self.end(key, end.because("this packet is not expected now"));
+            }
+        }
+    }
+
+    // spec aws-iot [MQ-20], [MQ-61]
+    fn on_disconnect(&mut self, key: Key<Connection>, disconnect: &Disconnect) {
+        let max = self.limits().session_expiry_max_s;
+        let serving = self.connections.get(key).and_then(Connection::serving);
+        let session = serving.and_then(|serving| self.sessions.get_mut(serving.session));
+        if let (Some(session), Some(expiry_s)) = (session, disconnect.properties.session_expiry_s) {
+            // spec mqtt5 [3.14.2.2.2]: a session that was to end cannot be kept after all.
+            if session.expiry_s == 0 && expiry_s > 0 {
+                let end = End::new(DisconnectReason::ClientError, ReasonCode::ProtocolError);
+                self.end(key, end.because("session expiry cannot be raised from 0"));
+                return;
+            }
+            session.expiry_s = expiry_s.min(max);
+        }
+        let mut end = End::silent(DisconnectReason::ClientInitiatedDisconnect);
+        if disconnect.reason != ReasonCode::Success {
+            end.sends_will = true;
+        }
+        self.end(key, end);
+    }
+
+    /// The first packet was no CONNECT we can serve.
+    fn refuse_greeting(&mut self, key: Key<Connection>, error: &DecodeError) {
+        // Only when the version is the trouble do we know one in which to say so.
+        if let DecodeError::UnsupportedVersion { answer_in, .. } = error
+            && let Some(connection) = self.connections.get_mut(key)
+        {
+            let receiver = Receiver {
+                version: *answer_in,
+                packet_bytes_max: usize::MAX,
+                problem_information: false,
+            };
+            let code = error.reason_code();
+            connection.send_to(&super::connect::refusal(code, None), &receiver);
+        }
+        tracing::debug!(%error, "the first packet is not a CONNECT that can be served");
+        self.end(key, End::silent(DisconnectReason::ClientError));
+    }
+}
+
+enum Step {
+    Taken,
+    NeedsMore,
+    Paused,
+    Gone,
+}

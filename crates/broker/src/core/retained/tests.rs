@@ -1,0 +1,94 @@
+use bytes::Bytes;
+use mqtt::packet::{Publish, PublishProperties};
+use mqtt::{QoS, TopicLimits};
+use proptest::prelude::*;
+
+use super::super::message::Ledger;
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1000);
+
+fn topic(text: &str) -> TopicName {
+    TopicName::parse(text, &TopicLimits::STANDARD).expect("a topic name")
+}
+
+fn message(on: &str, bytes: usize) -> Rc<Message> {
+    let publish = Publish {
+        dup: false,
+        qos: QoS::AtMostOnce,
+        retain: true,
+        topic: Some(topic(on)),
+        packet_id: None,
+        properties: PublishProperties::default(),
+        payload: Bytes::from(vec![0; bytes]),
+    };
+    Ledger::message_with_id(1, publish, None, None).expect("it has a topic")
+}
+
+#[test]
+fn the_bounds_count_what_is_replaced_only_once() {
+    let mut retained = Retained::new(2, 20);
+    let (a, b, c) = (topic("a"), topic("b"), topic("c"));
+    assert!(retained.has_room(&a, 19));
+    assert!(!retained.has_room(&a, 20));
+    retained.put(message("a", 9), NOW);
+    retained.put(message("b", 9), NOW);
+    assert!(!retained.has_room(&c, 0), "two topics are the bound");
+    assert!(retained.has_room(&a, 9));
+    assert!(!retained.has_room(&a, 10));
+    assert!(retained.remove(&b));
+    assert!(!retained.remove(&b));
+    assert!(retained.has_room(&a, 19));
+    assert!(retained.has_room(&c, 9));
+}
+
+#[test]
+fn pages_continue_where_they_ended() {
+    let mut retained = Retained::new(10, 100);
+    for on in ["c", "a", "b"] {
+        retained.put(message(on, 1), NOW);
+    }
+    for (after, limit, expected, more) in [
+        ("", 10, vec!["a", "b", "c"], false),
+        ("", 2, vec!["a", "b"], true),
+        ("b", 2, vec!["c"], false),
+        ("aa", 1, vec!["b"], true),
+        ("c", 1, vec![], false),
+    ] {
+        let (page, rest) = retained.page(after, limit, NOW);
+        let topics: Vec<&str> = page
+            .iter()
+            .map(|kept| kept.message.topic().as_str())
+            .collect();
+        assert_eq!((topics, rest), (expected, more), "after {after:?}");
+    }
+}
+
+proptest! {
+    /// The range that a filter is looked for in loses nothing.
+    #[test]
+    fn agrees_with_a_list(
+        topics in prop::collection::btree_set("\\$?(a|b|)(/(a|b|ab|)){0,3}", 0..12),
+        filter in "\\$?(\\+|a|b|)(/(\\+|a|b|ab|)){0,3}(/#)?",
+        aws in any::<bool>(),
+    ) {
+        let parent = if aws { HashMatchesParent::No } else { HashMatchesParent::Yes };
+        let Ok(filter) = TopicFilter::parse(&filter, &TopicLimits::STANDARD) else {
+            return Ok(());
+        };
+        let mut retained = Retained::new(100, 10_000);
+        let mut expected = Vec::new();
+        for text in topics.iter().filter(|text| !text.is_empty()) {
+            retained.put(message(text, 1), NOW);
+            if matches(&filter, &topic(text), parent) {
+                expected.push(text.clone());
+            }
+        }
+        let found: Vec<String> = retained
+            .matching(&filter, parent, NOW)
+            .iter()
+            .map(|kept| kept.message.topic().as_str().to_owned())
+            .collect();
+        prop_assert_eq!(found, expected);
+    }
+}

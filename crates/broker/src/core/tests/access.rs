@@ -1,0 +1,211 @@
+//! Access ends on live sessions.
+
+use super::*;
+
+// tests aws-iot [G-5]
+#[test]
+fn a_certificate_that_is_not_active_has_no_connections() {
+    for (standing, version, expected) in [
+        (Standing::Inactive("REVOKED".into()), V5, "DISCONNECT(0x87)"),
+        (Standing::Inactive("INACTIVE".into()), V3, ""),
+        (Standing::Unknown, V5, "DISCONNECT(0x87)"),
+    ] {
+        let mut world = World::standard();
+        let listener = world.listener("$aws/events/presence/disconnected/+");
+        let device = Device::new("d");
+        let one = world.join(&device, clean(version, "one"));
+        let two = world.join(&device, clean(version, "two"));
+        let early = world.open(version, &device);
+        let other = world.join(&Device::new("other"), clean(version, "other"));
+        let reviewed = world.review(&device, &standing);
+        assert_eq!(
+            reviewed,
+            Reviewed {
+                sessions_closed: 3,
+                subscriptions_dropped: 0
+            }
+        );
+        assert_eq!(world.told(one), expected);
+        assert!(world.is_closed(one) && world.is_closed(two) && world.is_closed(early));
+        assert!(!world.is_closed(other));
+        for (_, event) in events(&world.sent(listener)) {
+            assert_eq!(event["disconnectReason"], "AUTH_ERROR");
+        }
+    }
+}
+
+// tests aws-iot [PL-52], [7.7 row 73]
+#[test]
+fn a_lost_permission_to_connect_ends_the_connection() {
+    let denied = policy(&["Deny Connect *", "Allow Publish *"]);
+    for (profile, closed) in [(Profile::Standard, 1), (Profile::Aws, 0)] {
+        let mut world = World::new(profile);
+        let device = Device::new("d");
+        let client = world.join(&device, clean(V5, "c"));
+        let reviewed = world.review(&device, &Device::allowed("d", &denied).active());
+        assert_eq!(reviewed.sessions_closed, closed, "{profile:?}");
+        assert_eq!(world.is_closed(client), closed == 1);
+    }
+}
+
+// tests aws-iot [MQ-24], [PL-51]
+#[test]
+fn lost_subscriptions_are_taken_away_and_deliveries_stop_at_once() {
+    let mut world = World::standard();
+    let listener = world.listener("$aws/events/subscriptions/unsubscribed/+");
+    let device = Device::new("d");
+    let client = world.join(&device, persistent(V5, "c"));
+    for filter in ["a", "b", "$share/g/c"] {
+        world.subscribe(client, filter, 1);
+    }
+    let less = policy(&[
+        "Allow Connect *",
+        "Allow Subscribe topicfilter/a",
+        "Allow Receive *",
+    ]);
+    let reviewed = world.review(&device, &Device::allowed("d", &less).active());
+    assert_eq!(
+        reviewed,
+        Reviewed {
+            sessions_closed: 0,
+            subscriptions_dropped: 2
+        }
+    );
+    let sender = world.join(&Device::new("s"), clean(V5, "s"));
+    for on in ["a", "b", "c"] {
+        world.send(sender, &Packet::Publish(publish(on, "x", 0, 0)));
+    }
+    assert_eq!(world.told(client), "a=x@0");
+    let events = events(&world.sent(listener));
+    assert_eq!(
+        events[0].1["topics"],
+        serde_json::json!(["$share/g/c", "b"])
+    );
+    world.crash();
+    let (page, _) = world.core.subscriptions_of("c", "", 10).expect("a session");
+    assert_eq!(page.len(), 1, "nor do they come back");
+
+    // What is queued is judged when it is sent.
+    let mut world = World::standard();
+    let mut connect = clean(V5, "c");
+    connect.properties.receive_maximum = Some(id(1));
+    let client = world.join(&device, connect);
+    world.subscribe(client, "#", 1);
+    let sender = world.join(&Device::new("s"), clean(V5, "s"));
+    for (number, on) in [(1, "a"), (2, "b"), (3, "a")] {
+        world.send(sender, &Packet::Publish(publish(on, "x", 1, number)));
+    }
+    assert_eq!(world.told(client), "a=x@1#1");
+    let less = policy(&[
+        "Allow Connect *",
+        "Allow Subscribe *",
+        "Allow Receive topic/a",
+    ]);
+    world.review(&device, &Device::allowed("d", &less).active());
+    world.send(client, &puback(1));
+    assert_eq!(world.told(client), "a=x@1#2");
+}
+
+// tests aws-iot [PL-33]
+#[test]
+fn thing_attributes_are_live() {
+    let text = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":["iot:Connect"],"Resource":"*"},
+        {"Effect":"Allow","Action":"iot:Publish","Resource":"*","Condition":
+            {"StringEquals":{"iot:Connection.Thing.Attributes[site]":"north"}}}]}"#;
+    let site = |site: &str| {
+        let mut device = Device::allowed("d", text).thing("c", false);
+        device.things[0]
+            .attributes
+            .insert("site".into(), site.into());
+        device
+    };
+    let mut world = World::standard();
+    let client = world.join(&site("north"), clean(V5, "c"));
+    let message = Packet::Publish(publish("t", "x", 1, 1));
+    world.send(client, &message);
+    assert_eq!(world.told(client), "PUBACK(1)");
+    world.review(&site("north"), &site("south").active());
+    world.send(client, &message);
+    assert_eq!(world.told(client), "PUBACK(1,0x87)");
+    world.review(&site("north"), &site("north").active());
+    world.send(client, &message);
+    assert_eq!(world.told(client), "PUBACK(1)");
+}
+
+// tests aws-iot [PL-50]
+#[test]
+fn a_quarantine_cannot_be_walked_around_by_another_client_id() {
+    let free = Device::new("d").thing("pump", false);
+    let quarantined = free.clone().grouped("quarantine", &policy(&["Deny * *"]));
+    for (profile, shut_out) in [(Profile::Standard, 2), (Profile::Aws, 0)] {
+        let mut world = World::new(profile);
+        let own = world.join(&free, clean(V5, "pump"));
+        let other = world.join(&free, clean(V5, "another"));
+        let reviewed = world.review(&free, &quarantined.active());
+        assert_eq!(reviewed.sessions_closed, shut_out, "{profile:?}");
+        assert_eq!(world.is_closed(own), shut_out > 0);
+        assert_eq!(world.is_closed(other), shut_out > 0);
+        world.advance(2000);
+        let again = world.connect(&quarantined, clean(V5, "yet-another"));
+        let refused = world.told(again).starts_with("CONNACK(0x87)");
+        assert_eq!(refused, profile == Profile::Standard, "{profile:?}");
+    }
+}
+
+#[test]
+fn those_who_cannot_be_judged_in_time_are_shut_out() {
+    let mut world = World::standard();
+    let device = Device::new("d");
+    let client = world.join(&device, clean(V5, "c"));
+    let id = device.principal().certificate;
+    let reviewed = world.core.shut_out_unreviewed(world.now, &id);
+    world.turn();
+    assert_eq!(reviewed.sessions_closed, 1);
+    assert_eq!(world.told(client), "DISCONNECT(0x87)");
+    assert!(!world.core.is_connected(&id));
+}
+
+// tests aws-iot [2.11], [MQ-96]
+#[test]
+fn direct_messages_reach_one_client_without_subscription() {
+    let direct = |qos, token| Direct {
+        publish: publish("to/you", "x", qos, 0),
+        token,
+    };
+    let may = policy(&["Allow Connect *", "Allow Receive topic/to/you"]);
+    let mut world = World::standard();
+    let client = world.join(&Device::allowed("d", &may), persistent(V5, "c"));
+    let send = |world: &mut World, client_id: &str, direct| {
+        let outcome = world.core.send_direct(world.now, client_id, direct);
+        world.turn();
+        outcome
+    };
+    let plain = |qos: u8, token| {
+        let mut direct = direct(0, token);
+        direct.publish.qos = QoS::parse(qos).expect("a QoS");
+        direct
+    };
+    assert_eq!(send(&mut world, "c", plain(0, 1)), DirectOutcome::Sent);
+    assert_eq!(world.told(client), "to/you=x@0");
+    assert_eq!(send(&mut world, "c", plain(1, 2)), DirectOutcome::Pending);
+    assert_eq!(world.told(client), "to/you=x@1#1");
+    world.send(client, &puback(1));
+    assert_eq!(world.confirmed, [(2, true)]);
+    assert_eq!(send(&mut world, "c", plain(1, 3)), DirectOutcome::Pending);
+    world.lose(client);
+    assert_eq!(world.confirmed, [(2, true), (3, false)], "not queued");
+    assert_eq!(send(&mut world, "c", plain(1, 4)), DirectOutcome::Offline);
+    assert_eq!(
+        send(&mut world, "nobody", plain(0, 5)),
+        DirectOutcome::Offline
+    );
+    let client = world.connect(&Device::allowed("d", &may), persistent(V5, "c"));
+    assert_eq!(world.told(client), "CONNACK(0x00,present)");
+    let deaf = Device::allowed("deaf", &policy(&["Allow Connect *"]));
+    world.join(&deaf, clean(V5, "deaf"));
+    assert_eq!(
+        send(&mut world, "deaf", plain(0, 6)),
+        DirectOutcome::Forbidden
+    );
+}
