@@ -93,3 +93,6 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Timed<I> {
         self.judged(result, context)
     }
 }
+
+#[cfg(test)]
+mod tests;
