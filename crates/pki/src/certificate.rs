@@ -12,7 +12,6 @@
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use model::{CertificateId, Timestamp};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::SectionKind;
@@ -27,12 +26,17 @@ use x509_parser::nom::Parser as _;
 use x509_parser::oid_registry as oid;
 
 use crate::der::{is_whole, parts};
+use crate::digest::{DIGEST_BYTES, sha256};
 use crate::key::{KeyError, PublicKey};
 use crate::name::{AlternativeName, Name, NotAName, push_value};
 use crate::pem::{self, Block, PemError};
 use crate::signature::{SignatureAlgorithm, SignatureError};
 
 const SERIAL_BYTES_MAX: usize = 64;
+
+/// The first bytes of the two outer values that are always there.
+const SEQUENCE: u8 = 0x30;
+const BIT_STRING: u8 = 0x03;
 
 pub(crate) const BLOCK: Block = Block {
     label: "CERTIFICATE",
@@ -95,6 +99,7 @@ pub struct BasicConstraints {
 pub struct Certificate {
     der: CertificateDer<'static>,
     id: CertificateId,
+    signed_digest: [u8; DIGEST_BYTES],
     serial: String,
     subject: Name,
     issuer: Name,
@@ -110,11 +115,12 @@ pub struct Certificate {
     authority_key_id: Option<Vec<u8>>,
 }
 
-/// The two purposes of an extended key usage that concern us.
+/// The purposes of an extended key usage that concern us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Purposes {
     server: bool,
     client: bool,
+    any: bool,
 }
 
 impl Certificate {
@@ -145,6 +151,7 @@ impl Certificate {
         Ok(Self {
             der: CertificateDer::from(der.to_vec()),
             id: certificate_id(der),
+            signed_digest: sha256(tbs.as_ref()),
             serial: tbs.serial.to_string(),
             subject: Name::read(tbs.subject()).ok_or_else(named("subject"))?,
             issuer: Name::read(tbs.issuer()).ok_or_else(named("issuer"))?,
@@ -176,11 +183,16 @@ impl Certificate {
         &self.id
     }
 
+    /// The SHA-256 of the signed part. Two certificates that share it differ in nothing but the
+    /// signature: for an ECDSA signature (r, s) the pair (r, n - s) is as good, so whoever holds a
+    /// certificate can make another one of it, with another id, that verifies as well.
+    pub fn signed_digest(&self) -> &[u8; DIGEST_BYTES] {
+        &self.signed_digest
+    }
+
     /// The SHA-256 of the DER for people to compare: `AB:CD:…`, 32 pairs.
     pub fn fingerprint(&self) -> String {
-        let digest = digest(&SHA256, &self.der);
-        let pairs: Vec<String> = digest
-            .as_ref()
+        let pairs: Vec<String> = sha256(&self.der)
             .iter()
             .map(|byte| format!("{byte:02X}"))
             .collect();
@@ -222,6 +234,11 @@ impl Certificate {
         self.not_after
     }
 
+    /// Whether `now` lies within its validity, both ends included.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        (self.not_before.seconds()..=self.not_after.seconds()).contains(&now.seconds())
+    }
+
     /// The key it binds the subject to.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
@@ -253,6 +270,13 @@ impl Certificate {
         self.purposes.is_some_and(|purposes| purposes.client)
     }
 
+    /// Whether it may stand for a client: it has no extended key usage, or one that names
+    /// clientAuth or any purpose.
+    pub fn allows_client_auth(&self) -> bool {
+        self.purposes
+            .is_none_or(|purposes| purposes.client || purposes.any)
+    }
+
     /// The identifier of its own key, when it gives one.
     pub fn subject_key_id(&self) -> Option<&[u8]> {
         self.subject_key_id.as_deref()
@@ -275,9 +299,8 @@ impl Certificate {
 /// The id of a certificate in DER: the lower-case hexadecimal SHA-256, whatever the bytes are.
 // spec aws-iot [CT-1]
 pub fn certificate_id(der: &[u8]) -> CertificateId {
-    let digest = digest(&SHA256, der);
     let mut text = String::with_capacity(64);
-    for byte in digest.as_ref() {
+    for byte in sha256(der) {
         // Writing to a String does not fail.
         let _ = write!(text, "{byte:02x}");
     }
@@ -300,15 +323,18 @@ pub fn fingerprint(pem: &str) -> Result<String, CertificateError> {
 pub(crate) fn read(der: &[u8]) -> Option<X509Certificate<'_>> {
     let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
     let (_, x509) = parser.parse(der).ok()?;
-    let [signed_part, outer_algorithm, _signature] = parts(der)?.try_into().ok()?;
-    // What is not signed must follow from what is: the algorithm stands in both places, and the
-    // signed part is `[0] version`, serial number, algorithm and so on, the version optional.
+    let [signed_part, outer_algorithm, signature] = parts(der)?.try_into().ok()?;
+    // What is not signed must follow from what is: the outer tags, of which the parser reads the
+    // number and not the class, and the algorithm, which stands in both places. The signed part
+    // is `[0] version`, serial number, algorithm and so on, the version optional.
     let fields = parts(signed_part)?;
     let inner_algorithm = match fields.as_slice() {
         [[0xa0, ..], _serial, algorithm, ..] | [_serial, algorithm, ..] => *algorithm,
         _ => return None,
     };
-    let exact = signed_part == x509.tbs_certificate.as_ref()
+    let exact = der.first() == Some(&SEQUENCE)
+        && signature.first() == Some(&BIT_STRING)
+        && signed_part == x509.tbs_certificate.as_ref()
         && inner_algorithm == outer_algorithm
         && x509.signature_value.unused_bits == 0;
     exact.then_some(x509)
@@ -358,6 +384,7 @@ fn purposes(tbs: &TbsCertificate<'_>) -> Result<Option<Purposes>, CertificateErr
     Ok(found.map(|usage| Purposes {
         server: usage.server_auth,
         client: usage.client_auth,
+        any: usage.any,
     }))
 }
 

@@ -16,6 +16,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use zeroize::Zeroizing;
 
 use crate::der::is_whole;
+use crate::digest::{DIGEST_BYTES, sha256};
 use crate::pem;
 
 /// A kind of key that we accept, and its size.
@@ -98,6 +99,9 @@ pub enum KeyError {
     Private,
 }
 
+/// What a point with both coordinates begins with (SEC 1, section 2.3.3).
+const UNCOMPRESSED: u8 = 0x04;
+
 /// A public key whose kind, size and numbers have been checked.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PublicKey {
@@ -142,6 +146,13 @@ impl PublicKey {
     /// The SubjectPublicKeyInfo in DER.
     pub fn der(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// The SHA-256 of the bare key, the same however its algorithm identifier is spelled.
+    pub fn digest(&self) -> [u8; DIGEST_BYTES] {
+        // An RSA key, a SEQUENCE, begins with 0x30 and a point with 0x04; each curve's points have
+        // a length of their own. So no two keys share these bytes.
+        sha256(&self.bits)
     }
 
     /// As PEM, label `PUBLIC KEY`, newline included.
@@ -209,7 +220,8 @@ fn rsa_algorithm(bits: &[u8]) -> Result<KeyAlgorithm, KeyError> {
     Ok(KeyAlgorithm::Rsa { bits })
 }
 
-/// A point must lie on its curve; an RSA exponent must be odd and not 1.
+/// A point must lie on its curve and be written in full, so that a key has one spelling; an RSA
+/// exponent must be odd and not 1.
 fn check_numbers(algorithm: KeyAlgorithm, bits: &[u8]) -> Result<(), KeyError> {
     let (parsed, kind) = match algorithm {
         KeyAlgorithm::Rsa { .. } => (
@@ -229,7 +241,16 @@ fn check_numbers(algorithm: KeyAlgorithm, bits: &[u8]) -> Result<(), KeyError> {
             "ECDSA P-521",
         ),
     };
-    parsed.map(|_| ()).map_err(|_| KeyError::Malformed { kind })
+    let in_full = match algorithm {
+        KeyAlgorithm::Rsa { .. } => true,
+        KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384 | KeyAlgorithm::EcdsaP521 => {
+            bits.first() == Some(&UNCOMPRESSED)
+        }
+    };
+    match parsed {
+        Ok(_) if in_full => Ok(()),
+        _ => Err(KeyError::Malformed { kind }),
+    }
 }
 
 /// What kind of key to make.

@@ -31,6 +31,7 @@ pub mod authority;
 mod certificate;
 mod csr;
 mod der;
+mod digest;
 mod key;
 mod name;
 mod pem;
@@ -45,6 +46,7 @@ pub use certificate::{
     BasicConstraints, Certificate, CertificateError, certificate_id, fingerprint,
 };
 pub use csr::{Csr, CsrError};
+pub use digest::DIGEST_BYTES;
 pub use key::{KeyAlgorithm, KeyError, KeyKind, PrivateKey, PublicKey, generate_key};
 pub use name::{AlternativeName, Name, NameAttribute};
 pub use pem::PemError;

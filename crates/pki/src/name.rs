@@ -10,7 +10,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use x509_parser::asn1_rs::{Any, Oid, Tag};
+use x509_parser::asn1_rs::{Any, Class, Oid, Tag};
 use x509_parser::extensions::GeneralName;
 use x509_parser::x509::X509Name;
 
@@ -19,6 +19,9 @@ use crate::der::is_whole;
 /// How many values of one attribute a policy sees; further ones are ignored.
 // spec aws-iot [PL-32]: at most five values per attribute.
 pub(crate) const VALUES_MAX: usize = 5;
+
+/// Longest text of a name in a message, in characters.
+const EXCERPT_CHARS_MAX: usize = 200;
 
 /// An attribute of a distinguished name that policies can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -201,6 +204,16 @@ impl Name {
         &self.der
     }
 
+    /// The text form for a message, cut after 200 characters: a name may be as
+    /// long as a certificate.
+    pub fn excerpt(&self) -> String {
+        let mut text: String = self.text.chars().take(EXCERPT_CHARS_MAX).collect();
+        if text.len() < self.text.len() {
+            text.push('…');
+        }
+        text
+    }
+
     /// What policies see: each attribute present, with its first five values in order, unescaped.
     pub fn values(&self) -> &[(NameAttribute, Vec<String>)] {
         &self.values
@@ -265,11 +278,18 @@ fn keyword(oid: &Oid<'_>) -> String {
     }
 }
 
-/// RFC 4514, section 2.4: what would read as punctuation gets a backslash.
+/// RFC 4514, section 2.4: what would read as punctuation gets a backslash, and control characters
+/// are written in hexadecimal, so that a name breaks no line of a log.
 fn escaped(value: &str) -> String {
     let last = value.chars().count().saturating_sub(1);
     let mut text = String::with_capacity(value.len());
     for (at, letter) in value.chars().enumerate() {
+        if letter.is_control() {
+            for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
+                text.push_str(&format!("\\{byte:02X}"));
+            }
+            continue;
+        }
         let special = matches!(letter, ',' | '"' | '\\' | '+' | '=' | '<' | '>' | ';')
             || (letter == '#' && at == 0)
             || (letter == ' ' && (at == 0 || at == last));
@@ -283,6 +303,10 @@ fn escaped(value: &str) -> String {
 
 /// The text of an attribute value; of one that is no string, `#` and its contents in hexadecimal.
 fn value_text(value: &Any<'_>) -> Option<String> {
+    // Of another class the tag's number would name another kind.
+    if value.class() != Class::Universal {
+        return None;
+    }
     let bytes = value.data;
     match value.tag() {
         Tag::Utf8String

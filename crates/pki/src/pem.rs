@@ -32,6 +32,15 @@ pub enum PemError {
         /// The wanted label.
         label: &'static str,
     },
+    /// A private key where only something public is wanted.
+    #[error(
+        "the text holds a private key as well; give the `-----BEGIN {label}-----` block alone, and \
+         replace that key, which has been disclosed"
+    )]
+    PrivateKey {
+        /// The wanted label.
+        label: &'static str,
+    },
     /// The block's body is not base64.
     #[error("the body of the `-----BEGIN {label}-----` block is not base64")]
     NotBase64 {
@@ -54,6 +63,9 @@ impl Block {
     pub(crate) fn decode(self, text: &str) -> Result<Vec<u8>, PemError> {
         let label = self.label;
         let mut blocks = self.decode_all(text)?;
+        if holds_private_key(text) {
+            return Err(PemError::PrivateKey { label });
+        }
         match (blocks.pop(), blocks.is_empty()) {
             (Some(der), true) => Ok(der),
             (Some(_), false) => Err(PemError::Several { label }),
@@ -85,6 +97,12 @@ impl Block {
             _ => PemError::Missing { label },
         }
     }
+}
+
+/// Whether a block of any kind of private key begins in `text`.
+fn holds_private_key(text: &str) -> bool {
+    let begins = |line: &str| line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY-----");
+    text.lines().map(str::trim).any(begins)
 }
 
 /// One PEM block, newline included.

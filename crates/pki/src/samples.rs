@@ -11,6 +11,7 @@ use rcgen::{
 
 use crate::authority::{DeviceAuthority, SanName, ServerAuthority, Validity};
 use crate::certificate::Certificate;
+use crate::der::parts;
 
 /// 2027-01-01T00:00:00Z: within the validity of every fixture.
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_798_761_600);
@@ -78,6 +79,41 @@ impl PlantCa {
         let made = params.signed_by(&key, &self.issuer).unwrap();
         Certificate::parse_der(made.der()).unwrap()
     }
+}
+
+/// The order of P-256's group.
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// The certificate with its P-256 signature (r, s) exchanged for (r, n - s), without any key.
+pub(crate) fn resigned(certificate: &Certificate) -> Vec<u8> {
+    let [signed_part, algorithm, bits] = parts(certificate.der()).unwrap().try_into().unwrap();
+    // A BIT STRING of less than 128 bytes, its first one the count of unused bits.
+    let [r, s] = parts(&bits[3..]).unwrap().try_into().unwrap();
+    let mut other = [0; 33];
+    let mut borrow = false;
+    for (at, byte) in s[2..].iter().rev().chain(&[0; 32]).take(32).enumerate() {
+        let (less, under) = P256_ORDER[31 - at].overflowing_sub(*byte);
+        let (less, under_again) = less.overflowing_sub(u8::from(borrow));
+        other[32 - at] = less;
+        borrow = under || under_again;
+    }
+    let signature = yasna::construct_der(|out| {
+        out.write_sequence(|out| {
+            out.next().write_der(r);
+            out.next().write_bigint_bytes(&other, true);
+        });
+    });
+    yasna::construct_der(|out| {
+        out.write_sequence(|out| {
+            out.next().write_der(signed_part);
+            out.next().write_der(algorithm);
+            out.next()
+                .write_bitvec_bytes(&signature, signature.len() * 8);
+        });
+    })
 }
 
 /// Parameters with one common name.

@@ -9,7 +9,7 @@ use crate::certificate::Certificate;
 use crate::name::NameAttribute;
 use crate::signature::SignatureError;
 
-/// Why one certificate does not vouch for another.
+/// Why one certificate does not vouch for another. The names in it are excerpts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// The issuing certificate lacks basicConstraints with CA:true.
@@ -52,7 +52,7 @@ pub fn require_ca(certificate: &Certificate) -> Result<(), VerifyError> {
         return Ok(());
     }
     Err(VerifyError::NotCa {
-        subject: certificate.subject().to_string(),
+        subject: certificate.subject().excerpt(),
     })
 }
 
@@ -68,14 +68,14 @@ pub fn verify_issued_by(
     require_ca(authority)?;
     if certificate.issuer().der() != authority.subject().der() {
         return Err(VerifyError::OtherIssuer {
-            named: certificate.issuer().to_string(),
-            authority: authority.subject().to_string(),
+            named: certificate.issuer().excerpt(),
+            authority: authority.subject().excerpt(),
         });
     }
     certificate
         .signed_by(authority.public_key())
         .map_err(|source| VerifyError::Signature {
-            authority: authority.subject().to_string(),
+            authority: authority.subject().excerpt(),
             source,
         })
 }

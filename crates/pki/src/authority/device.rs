@@ -5,7 +5,6 @@
 //! policies read every value of it. All else is fixed: client authentication only, no CA bit, no
 //! extension out of a request.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use model::Timestamp;
 use rcgen::{ExtendedKeyUsagePurpose, SigningKey as _};
 use yasna::models::{GeneralizedTime, ObjectIdentifier, UTCTime};
@@ -188,9 +187,8 @@ fn write_extensions(out: &mut DERWriterSeq<'_>, key: &PublicKey, authority: &Cer
         });
     }
     // RFC 7093, method 1: the first 160 bits of the key's SHA-256.
-    let digest = digest(&SHA256, key.bits());
-    let id = digest
-        .as_ref()
+    let id = key
+        .digest()
         .first_chunk::<20>()
         .copied()
         .unwrap_or_default();

@@ -221,6 +221,13 @@ fn reads_one_pem_block_and_no_more() {
     check(EVERY.trim_end(), None);
     check("", Some(PemError::Missing { label }));
     check(fixture!("wants-ca.csr"), Some(PemError::Missing { label }));
+    for key in [fixture!("v1-ec.key"), fixture!("v1-rsa.key")] {
+        check(
+            &format!("{EVERY}  {key}"),
+            Some(PemError::PrivateKey { label }),
+        );
+    }
+    check(&format!("{EVERY}no PRIVATE KEY here\n"), None);
     check(
         &EVERY.replace("END CERTIFICATE", "END"),
         Some(PemError::Missing { label }),
@@ -321,6 +328,31 @@ fn refuses_another_spelling_of_the_same_certificate() {
     );
 }
 
+/// Whatever the algorithm: what is not a signature's number has one form only.
+#[test]
+fn no_flipped_bit_leaves_a_certificate_that_verifies() {
+    for (pem, signer) in [
+        (fixture!("rsa-2048.pem"), fixture!("rsa-2048.pem")),
+        (fixture!("rsa-pss.pem"), fixture!("rsa-pss.pem")),
+        (fixture!("secp521r1.pem"), fixture!("secp521r1.pem")),
+        (fixture!("v1-ec.pem"), fixture!("plant-ca.pem")),
+    ] {
+        let der = parsed(pem).der().to_vec();
+        let signer = parsed(signer).public_key().clone();
+        assert_eq!(parsed(pem).signed_by(&signer), Ok(()));
+        for bit in 0..der.len() * 8 {
+            let mut changed = der.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(changed) = Certificate::parse_der(&changed) {
+                assert!(
+                    changed.signed_by(&signer).is_err(),
+                    "bit {bit}: {changed:?}"
+                );
+            }
+        }
+    }
+}
+
 /// One signed certificate must have one fingerprint only, and one reading only.
 #[test]
 fn refuses_bytes_that_a_reader_could_skip() {
@@ -405,6 +437,42 @@ fn refuses_a_repeated_or_malformed_extension() {
         bad("subjectAltName"),
     );
     check(&[(UNKNOWN, &[0xff]), (UNKNOWN, &[0xff])], None);
+}
+
+#[test]
+fn validity_includes_both_its_seconds() {
+    let found = parsed(EVERY);
+    let check = |ms: i64, expected| {
+        assert_eq!(
+            found.is_valid_at(Timestamp::from_millis(ms)),
+            expected,
+            "{ms}"
+        );
+    };
+    let (first, last) = (found.not_before().millis(), found.not_after().millis());
+    check(first - 1, false);
+    check(first, true);
+    check(last + 999, true);
+    check(last + 1000, false);
+}
+
+#[test]
+fn an_extended_key_usage_limits_what_a_certificate_stands_for() {
+    use rcgen::ExtendedKeyUsagePurpose::{Any, ClientAuth, ServerAuth};
+    #[track_caller]
+    fn check(purposes: &[rcgen::ExtendedKeyUsagePurpose], expected: bool) {
+        let mut params = named("purpose");
+        params.extended_key_usages = purposes.to_vec();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        let found = Certificate::parse_der(made.der()).unwrap();
+        assert_eq!(found.allows_client_auth(), expected, "{purposes:?}");
+    }
+    check(&[], true);
+    check(&[ClientAuth], true);
+    check(&[Any], true);
+    check(&[ServerAuth, ClientAuth], true);
+    check(&[ServerAuth], false);
 }
 
 #[test]

@@ -127,6 +127,26 @@ fn refuses_a_point_off_its_curve() {
     );
 }
 
+/// One key has one spelling, or a revoked one comes back under another.
+#[test]
+fn refuses_a_compressed_point() {
+    let ec = &[1, 2, 840, 10045, 2, 1];
+    let p256 = yasna::models::ObjectIdentifier::from_slice(&[1, 2, 840, 10045, 3, 1, 7]);
+    let good = generate_key(KeyKind::EcdsaP256).unwrap();
+    let point = good.public_key().bits();
+    let (x, y) = point[1..].split_at(32);
+    let odd = y[31] & 1;
+    for (form, bytes) in [(0x02, x), (0x06, &point[1..])] {
+        let spelled = [&[form | odd], bytes].concat();
+        let spki = spki(ec, |out| out.write_oid(&p256), &spelled);
+        let kind = "ECDSA P-256";
+        assert_eq!(
+            PublicKey::parse_der(&spki),
+            Err(KeyError::Malformed { kind })
+        );
+    }
+}
+
 #[test]
 fn refuses_left_over_bytes() {
     let der = parsed(fixture!("v1-ec.pem")).public_key().der().to_vec();

@@ -58,6 +58,8 @@ fn reads_every_kind_of_string() {
     check(&tagged(TAG_TELETEXSTRING, &[b'P', 0xfc]), Some("Pü"));
     check(&tagged(TAG_UNIVERSALSTRING, &[0, 0, 0, 0x41]), Some("A"));
     check(&tagged(TAG_UNIVERSALSTRING, &[0, 0x11, 0, 0]), None);
+    // The number of a UTF8String, in a class where it means nothing.
+    check(&tagged(yasna::Tag::context(12), b"pump"), None);
     check(&tagged(yasna::tags::TAG_UTF8STRING, &[0xff]), None);
     check(&|out| out.write_u8(7), Some("#07"));
 }
@@ -80,6 +82,20 @@ fn writes_the_text_form_of_rfc_4514() {
     check("#7 of #8", r"\#7 of #8");
     check(" both ends ", r"\ both ends\ ");
     check(" ", r"\ ");
+    check("a\r\nb\0c\u{85}", r"a\0D\0Ab\00c\C2\85");
+}
+
+#[test]
+fn an_excerpt_is_bounded() {
+    #[track_caller]
+    fn check(letters: usize, expected: &str) {
+        let value = "ü".repeat(letters);
+        let found = name(&[&[(CN, &|out: DERWriter<'_>| out.write_utf8_string(&value))]]).unwrap();
+        assert_eq!(found.excerpt(), expected, "{letters}");
+    }
+    let most = format!("cn={}", "ü".repeat(197));
+    check(197, &most);
+    check(198, &format!("{most}…"));
 }
 
 #[test]

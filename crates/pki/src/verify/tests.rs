@@ -1,7 +1,7 @@
 use rcgen::{DnType, IsCa};
 
 use super::*;
-use crate::samples::{PlantCa, fixture, named, parsed};
+use crate::samples::{PlantCa, fixture, named, parsed, resigned};
 
 const CODE: &str = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
 
@@ -46,6 +46,20 @@ fn one_certificate_vouches_for_another() {
     let fixture_ca = parsed(fixture!("plant-ca.pem"));
     check(&parsed(fixture!("v1-ec.pem")), &fixture_ca, "ok");
     check(&parsed(fixture!("v1-rsa.pem")), &fixture_ca, "ok");
+}
+
+/// A second signature takes no key; the digest of the signed part tells that it is one.
+#[test]
+fn another_signature_leaves_the_signed_part() {
+    let plant = PlantCa::new("Plant");
+    let leaf = plant.issue(&named("pump-7"));
+    let other = Certificate::parse_der(&resigned(&leaf)).unwrap();
+    assert_eq!(verify_issued_by(&other, &plant.certificate), Ok(()));
+    assert_ne!(other.id(), leaf.id());
+    assert_eq!(other.signed_digest(), leaf.signed_digest());
+    assert_eq!(resigned(&other), leaf.der().as_ref());
+    let next = plant.issue(&named("pump-7"));
+    assert_ne!(next.signed_digest(), leaf.signed_digest());
 }
 
 #[test]
