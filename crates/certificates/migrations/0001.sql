@@ -2,12 +2,19 @@
 
 -- A device's certificate. It outlives the authority that signed it, so `ca_certificate_id` refers
 -- to nothing that must exist.
+--
+-- Three digests tell what else is the same device, whatever its id. `signed_sha256`: of the part
+-- that is signed. `issue_sha256`: of the authority's name and key and of the serial number; none
+-- when no registered authority is known to have signed it. `key_sha256`: of the public key.
 CREATE TABLE certificates (
     certificate_id TEXT NOT NULL PRIMARY KEY,
     ca_certificate_id TEXT,
     status TEXT NOT NULL,
     mode TEXT NOT NULL,
     pem TEXT NOT NULL,
+    signed_sha256 BLOB NOT NULL,
+    issue_sha256 BLOB,
+    key_sha256 BLOB NOT NULL,
     generation_id TEXT NOT NULL,
     customer_version BIGINT NOT NULL,
     not_before BIGINT NOT NULL,
@@ -15,6 +22,12 @@ CREATE TABLE certificates (
     created_at BIGINT NOT NULL,
     modified_at BIGINT NOT NULL
 );
+
+CREATE UNIQUE INDEX certificates_by_signed_part ON certificates (signed_sha256);
+
+CREATE UNIQUE INDEX certificates_by_issue ON certificates (issue_sha256);
+
+CREATE INDEX certificates_by_key ON certificates (key_sha256, status);
 
 CREATE INDEX certificates_by_creation ON certificates (created_at, certificate_id);
 

@@ -149,7 +149,7 @@ fn register(
     verify_possession(call, input, &certificate)?;
     let id = certificate.id();
     let certificate_arn = arn(call, id);
-    check_room(call, &certificate, &certificate_arn)?;
+    check_room(call, &certificate)?;
     // spec aws-iot [CT-24]
     let entry = AuthorityEntry {
         certificate: &certificate,
@@ -226,26 +226,27 @@ fn verify_possession(
     })
 }
 
-fn check_room(
-    call: &mut Call<'_, '_>,
-    certificate: &Certificate,
-    arn: &str,
-) -> Result<(), ApiError> {
+fn check_room(call: &mut Call<'_, '_>, certificate: &Certificate) -> Result<(), ApiError> {
     let id = certificate.id();
     let named =
         store::authorities_named(call.tx, certificate.subject(), i64::from(SAME_SUBJECT_MAX))?;
-    if named
-        .iter()
-        .any(|authority| authority.certificate_id == *id)
-    {
-        let message = format!("CA certificate {id} is already registered");
-        return Err(ApiError::already_exists(message, id.as_str(), arn));
+    for authority in &named {
+        let known = &authority.certificate_id;
+        let message = if known == id {
+            format!("CA certificate {id} is already registered")
+        } else if certificate_of(authority)?.signed_digest() == certificate.signed_digest() {
+            format!("the same CA certificate, with another signature, is registered as {known}")
+        } else {
+            continue;
+        };
+        let arn = arn(call, known);
+        return Err(ApiError::already_exists(message, known.as_str(), &arn));
     }
     if usize::from(SAME_SUBJECT_MAX) <= named.len() {
         return Err(ApiError::limit_exceeded(format!(
             "{SAME_SUBJECT_MAX} CA certificates with the subject `{}` are registered; that is \
              the limit",
-            certificate.subject()
+            certificate.subject().excerpt()
         )));
     }
     Ok(())

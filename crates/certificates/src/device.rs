@@ -14,6 +14,7 @@ use pki::authority::{DeviceAuthority, IssueError, Subject, Validity};
 use pki::{Certificate, Csr, PrivateKey, PublicKey};
 use serde::{Deserialize, Serialize};
 
+use crate::clash::{self, Clash};
 use crate::mode::Mode;
 use crate::paging::{self, PageInput};
 use crate::status::{Move, Outcome, RequestedStatus, Status};
@@ -196,12 +197,12 @@ fn register(call: &mut Call<'_, '_>, input: Register) -> Result<Registered, ApiE
         None => initial(input.set_as_active),
     };
     let certificate = read_pem("certificatePem", &input.certificate_pem)?;
-    let signer = signer_of(call, &certificate, input.ca_certificate_pem.as_deref())?;
+    let (authority, mode) = signer_of(call, &certificate, input.ca_certificate_pem.as_deref())?;
     let entry = Entry {
         certificate: &certificate,
-        authority: Some(&signer.certificate_id),
+        authority: Some(&authority),
         status,
-        mode: signer.mode,
+        mode,
     };
     enter(call, &entry)
 }
@@ -235,13 +236,13 @@ pub(crate) fn read_pem(member: &str, text: &str) -> Result<Certificate, ApiError
     Certificate::parse_pem(text).map_err(|error| error::validation(format!("{member}: {error}")))
 }
 
-/// The registered, active authority that signed `certificate`: the one named, or the only one of
-/// that name.
+/// The registered, active authority that signed `certificate`, with its mode: the one named, or
+/// the only one of that name.
 fn signer_of(
     call: &mut Call<'_, '_>,
     certificate: &Certificate,
     named: Option<&str>,
-) -> Result<StoredAuthority, ApiError> {
+) -> Result<(Certificate, Mode), ApiError> {
     let signer = match named {
         Some(pem) => {
             let id = read_pem("caCertificatePem", pem)?.id().clone();
@@ -250,7 +251,8 @@ fn signer_of(
         }
         None => only_authority_named(call, certificate.issuer())?,
     };
-    pki::verify_issued_by(certificate, &authority::certificate_of(&signer)?)
+    let authority = authority::certificate_of(&signer)?;
+    pki::verify_issued_by(certificate, &authority)
         .map_err(|error| error::validation(format!("certificatePem: {error}")))?;
     // spec aws-iot [CT-25]: an inactive authority lets nothing new in.
     if signer.status == authority::AuthorityStatus::Inactive {
@@ -259,7 +261,7 @@ fn signer_of(
             signer.certificate_id
         )));
     }
-    Ok(signer)
+    Ok((authority, signer.mode))
 }
 
 fn only_authority_named(
@@ -270,12 +272,14 @@ fn only_authority_named(
     match (named.pop(), named.is_empty()) {
         (Some(only), true) => Ok(only),
         (Some(_), false) => Err(error::ambiguous_authority(format!(
-            "several registered CA certificates have the subject `{name}`; \
-             say with caCertificatePem which one signed"
+            "several registered CA certificates have the subject `{}`; \
+             say with caCertificatePem which one signed",
+            name.excerpt()
         ))),
         (None, _) => Err(error::validation(format!(
-            "no registered CA certificate has the subject `{name}`, which certificatePem names \
-             as its issuer"
+            "no registered CA certificate has the subject `{}`, which certificatePem names \
+             as its issuer",
+            name.excerpt()
         ))),
     }
 }
@@ -290,6 +294,12 @@ fn enter(call: &mut Call<'_, '_>, entry: &Entry<'_>) -> Result<Registered, ApiEr
             id.as_str(),
             &certificate_arn,
         ));
+    }
+    match clash::find(call.tx, entry.certificate, entry.authority)? {
+        None => (),
+        // What comes in REVOKED may share its key with what is.
+        Some(Clash::RevokedKey(_)) if entry.status == Status::Revoked => (),
+        Some(clash) => return Err(error::clash(&clash, |id| arn(call, id))),
     }
     store::insert_certificate(call.tx, entry)?;
     Ok(Registered {

@@ -4,6 +4,7 @@
 
 use model::{ApiError, CertificateId, ErrorKind};
 
+use crate::clash::Clash;
 use crate::status::{Move, Status};
 
 /// The certificate cannot be read, is too weak, or was not signed by whom it says.
@@ -32,6 +33,18 @@ pub(crate) fn state(message: impl Into<String>) -> ApiError {
 /// Several authorities could have signed the certificate.
 pub(crate) fn ambiguous_authority(message: impl Into<String>) -> ApiError {
     ApiError::new(ErrorKind::Conflict, "CertificateConflictException", message)
+}
+
+/// The certificate is in truth one that is registered, or its key has been revoked.
+pub(crate) fn clash(clash: &Clash, arn: impl FnOnce(&CertificateId) -> String) -> ApiError {
+    match clash {
+        Clash::Same(id) | Clash::Serial(id) => {
+            ApiError::already_exists(format!("certificatePem: {clash}"), id.as_str(), &arn(id))
+        }
+        Clash::RevokedKey(_) => state(format!(
+            "certificatePem: {clash}; use another key, or delete that certificate first"
+        )),
+    }
 }
 
 pub(crate) fn no_certificate(id: &CertificateId) -> ApiError {

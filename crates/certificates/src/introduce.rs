@@ -7,7 +7,9 @@
 //!
 //! Whoever holds an authority's key can make as many certificates as they like, so what one
 //! authority may introduce is bounded: per minute, and in all while nobody has decided. A
-//! certificate that says it is an authority itself is no device and is not introduced.
+//! certificate that says it is an authority itself, or that it is not for clients, is no device and
+//! is not introduced; nor is one that is not valid now or whose authority is not; nor one that is
+//! registered under another id, or whose key is that of a REVOKED one (see `clash`).
 //!
 //! Source: contract core `[CT-40]`.
 
@@ -20,8 +22,10 @@ use serde::Serialize;
 use storage::Tx;
 
 use crate::authority::{self, AuthorityStatus, AutoRegistration, SAME_SUBJECT_MAX};
+use crate::clash;
+use crate::mode::Mode;
 use crate::status::Status;
-use crate::store::{self, Entry, StoredAuthority};
+use crate::store::{self, Entry, StoredCertificate};
 
 /// Longest certificate that is looked at, in bytes of DER.
 pub const LEAF_BYTES_MAX: usize = 16 * 1024;
@@ -48,8 +52,9 @@ pub struct Event {
 /// authenticate. The transaction must be one that writes.
 ///
 /// `Some` is the event to publish: the certificate is PENDING_ACTIVATION, as of now or still.
-/// `None` means that nothing was done: nobody introduces it, its status has been decided, or its
-/// authority has introduced too many.
+/// `None` means that nothing was done: nobody introduces it, its status has been decided, it is in
+/// truth one that is registered already, or its authority has introduced too many. The last two are
+/// logged.
 ///
 /// # Errors
 /// What the storage answers.
@@ -59,16 +64,9 @@ pub fn introduce(
     leaf_der: &[u8],
     source_ip: IpAddr,
 ) -> Result<Option<Event>, ApiError> {
-    if LEAF_BYTES_MAX < leaf_der.len() {
-        return Ok(None);
-    }
-    // Whatever cannot be read was not signed by anyone we know.
-    let Ok(leaf) = Certificate::parse_der(leaf_der) else {
+    let Some(leaf) = device_certificate(leaf_der, tx.now()) else {
         return Ok(None);
     };
-    if leaf.is_ca() {
-        return Ok(None);
-    }
     let known = store::certificate(tx, leaf.id())?;
     if known
         .as_ref()
@@ -76,48 +74,75 @@ pub fn introduce(
     {
         return Ok(None);
     }
-    let Some(authority) = introducer_of(tx, &leaf)? else {
+    let Some((authority, mode)) = introducer_of(tx, &leaf, known.as_ref())? else {
         return Ok(None);
     };
+    if let Some(clash) = clash::find(tx, &leaf, Some(&authority))? {
+        tracing::warn!(
+            certificate = %leaf.id(),
+            ca.certificate = %authority.id(),
+            reason = %clash,
+            "a certificate was shown that may not come in; it was not introduced"
+        );
+        return Ok(None);
+    }
     let registered_at = match known {
         Some(known) => known.created_at,
-        None if within_bounds(tx, &authority.certificate_id)? => {
+        None if within_bounds(tx, authority.id())? => {
             let entry = Entry {
                 certificate: &leaf,
-                authority: Some(&authority.certificate_id),
+                authority: Some(&authority),
                 status: Status::PendingActivation,
-                mode: authority.mode,
+                mode,
             };
             store::insert_certificate(tx, &entry)?;
             tx.now()
         }
         None => return Ok(None),
     };
-    let authority = &authority.certificate_id;
     event(
         tx.now(),
         scope,
         leaf.id(),
-        authority,
+        authority.id(),
         registered_at,
         source_ip,
     )
     .map(Some)
 }
 
-/// The active authority that signed `leaf` and introduces certificates.
-fn introducer_of(tx: &mut Tx<'_>, leaf: &Certificate) -> Result<Option<StoredAuthority>, ApiError> {
+/// The certificate in `der`, when a device may show it now.
+fn device_certificate(der: &[u8], now: Timestamp) -> Option<Certificate> {
+    if LEAF_BYTES_MAX < der.len() {
+        return None;
+    }
+    // Whatever cannot be read was not signed by anyone we know.
+    let leaf = Certificate::parse_der(der).ok()?;
+    // spec aws-iot [CT-10]: what the TLS door would refuse is not worth introducing.
+    let fit = !leaf.is_ca() && leaf.allows_client_auth() && leaf.is_valid_at(now);
+    fit.then_some(leaf)
+}
+
+/// The active authority that signed `leaf` and introduces certificates, with its mode. What is
+/// `known` is introduced by the authority that it is registered with, and by no namesake.
+fn introducer_of(
+    tx: &mut Tx<'_>,
+    leaf: &Certificate,
+    known: Option<&StoredCertificate>,
+) -> Result<Option<(Certificate, Mode)>, ApiError> {
     let named = store::authorities_named(tx, leaf.issuer(), i64::from(SAME_SUBJECT_MAX))?;
     for candidate in named {
         // spec aws-iot [CT-25]: an inactive authority lets nothing new in.
         if candidate.status != AuthorityStatus::Active
             || candidate.auto_registration != AutoRegistration::Enable
+            || known
+                .is_some_and(|known| known.authority.as_ref() != Some(&candidate.certificate_id))
         {
             continue;
         }
         let certificate = authority::certificate_of(&candidate)?;
-        if pki::verify_issued_by(leaf, &certificate).is_ok() {
-            return Ok(Some(candidate));
+        if certificate.is_valid_at(tx.now()) && pki::verify_issued_by(leaf, &certificate).is_ok() {
+            return Ok(Some((certificate, candidate.mode)));
         }
     }
     Ok(None)

@@ -8,6 +8,7 @@
 //! Invariants:
 //! - Only ACTIVE authenticates, and nothing leaves REVOKED (see `status`).
 //! - Every change of a status is announced in its transaction, so that live sessions end.
+//! - No certificate comes back under another id, nor a key of a REVOKED one (see `clash`).
 //! - No private key is stored; a generated one leaves in the answer and is gone.
 //! - One account is served: transfers are refused. Provisioning templates are not served: an
 //!   authority that asks for one is refused.
@@ -17,6 +18,7 @@
 //! Source: contract core 5.
 
 mod authority;
+mod clash;
 mod device;
 mod error;
 mod facts;

@@ -4,14 +4,20 @@
 //! Every change of a status, and every coming and going, is announced in the same transaction, so
 //! that doors drop what they know of the certificate.
 
+mod authorities;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use model::{ApiError, CertificateId, Timestamp, random_uuid};
 use storage::{Row, Tx, params};
 
-use crate::authority::{AuthorityStatus, AutoRegistration};
 use crate::mode::Mode;
 use crate::paging::{Listed, Order, Window};
 use crate::status::Status;
+
+pub(crate) use authorities::{
+    AuthorityEntry, AuthoritySummary, StoredAuthority, authorities, authorities_named, authority,
+    delete_authority, insert_authority, set_authority,
+};
 
 /// A device certificate as it is stored.
 #[derive(Debug)]
@@ -53,7 +59,8 @@ impl Listed for CertificateSummary {
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) certificate: &'a pki::Certificate,
-    pub(crate) authority: Option<&'a CertificateId>,
+    /// The registered authority that signed it.
+    pub(crate) authority: Option<&'a pki::Certificate>,
     pub(crate) status: Status,
     pub(crate) mode: Mode,
 }
@@ -64,14 +71,20 @@ pub(crate) fn insert_certificate(tx: &mut Tx<'_>, entry: &Entry<'_>) -> Result<(
     let id = certificate.id().as_str();
     tx.execute(
         "INSERT INTO certificates (certificate_id, ca_certificate_id, status, mode, pem, \
-         generation_id, customer_version, not_before, not_after, created_at, modified_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9, ?10)",
+         signed_sha256, issue_sha256, key_sha256, generation_id, customer_version, not_before, \
+         not_after, created_at, modified_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10, ?11, ?12, ?13)",
         &params![
             id,
-            entry.authority.map(CertificateId::as_str),
+            entry.authority.map(|authority| authority.id().as_str()),
             entry.status.as_str(),
             entry.mode.as_str(),
             certificate.pem(),
+            certificate.signed_digest().as_slice(),
+            entry
+                .authority
+                .map(|authority| issue_digest(certificate, authority)),
+            certificate.public_key().digest().as_slice(),
             random_uuid(),
             certificate.not_before(),
             certificate.not_after(),
@@ -109,6 +122,60 @@ fn stored_certificate(row: &Row) -> Result<StoredCertificate, ApiError> {
         created_at: row.time(9)?,
         modified_at: row.time(10)?,
     })
+}
+
+/// Another registered certificate with the same signed part.
+pub(crate) fn with_signed_part(
+    tx: &mut Tx<'_>,
+    certificate: &pki::Certificate,
+) -> Result<Option<CertificateId>, ApiError> {
+    other(
+        tx,
+        "SELECT certificate_id FROM certificates \
+         WHERE signed_sha256 = ?1 AND certificate_id <> ?2",
+        certificate.signed_digest(),
+        certificate,
+    )
+}
+
+/// Another registered certificate to which the same authority, known by its name and key, gave the
+/// same serial number.
+pub(crate) fn with_serial(
+    tx: &mut Tx<'_>,
+    certificate: &pki::Certificate,
+    authority: &pki::Certificate,
+) -> Result<Option<CertificateId>, ApiError> {
+    other(
+        tx,
+        "SELECT certificate_id FROM certificates \
+         WHERE issue_sha256 = ?1 AND certificate_id <> ?2",
+        &issue_digest(certificate, authority),
+        certificate,
+    )
+}
+
+/// Another registered certificate for the same key that is REVOKED, whoever signed it.
+pub(crate) fn revoked_with_key(
+    tx: &mut Tx<'_>,
+    certificate: &pki::Certificate,
+) -> Result<Option<CertificateId>, ApiError> {
+    other(
+        tx,
+        "SELECT certificate_id FROM certificates \
+         WHERE key_sha256 = ?1 AND status = 'REVOKED' AND certificate_id <> ?2 LIMIT 1",
+        &certificate.public_key().digest(),
+        certificate,
+    )
+}
+
+fn other(
+    tx: &mut Tx<'_>,
+    sql: &'static str,
+    digest: &[u8],
+    than: &pki::Certificate,
+) -> Result<Option<CertificateId>, ApiError> {
+    let row = tx.query_one(sql, &params![digest, than.id().as_str()])?;
+    row.map(|row| read_id(&row.text(0)?)).transpose()
 }
 
 /// A device certificate's status, and the last moment of its validity.
@@ -230,177 +297,6 @@ pub(crate) fn count_since(
     row.map_or(Ok(0), |row| Ok(row.int(0)?))
 }
 
-/// A registered authority as it is stored.
-#[derive(Debug)]
-pub(crate) struct StoredAuthority {
-    pub(crate) certificate_id: CertificateId,
-    pub(crate) status: AuthorityStatus,
-    pub(crate) auto_registration: AutoRegistration,
-    pub(crate) mode: Mode,
-    pub(crate) pem: String,
-    pub(crate) generation_id: String,
-    pub(crate) customer_version: i64,
-    pub(crate) not_before: Timestamp,
-    pub(crate) not_after: Timestamp,
-    pub(crate) created_at: Timestamp,
-    pub(crate) modified_at: Timestamp,
-}
-
-/// What a list shows of an authority.
-#[derive(Debug)]
-pub(crate) struct AuthoritySummary {
-    pub(crate) certificate_id: CertificateId,
-    pub(crate) status: AuthorityStatus,
-    pub(crate) created_at: Timestamp,
-}
-
-impl Listed for AuthoritySummary {
-    fn created_at(&self) -> Timestamp {
-        self.created_at
-    }
-
-    fn certificate_id(&self) -> &CertificateId {
-        &self.certificate_id
-    }
-}
-
-/// How an authority enters the registry.
-#[derive(Debug)]
-pub(crate) struct AuthorityEntry<'a> {
-    pub(crate) certificate: &'a pki::Certificate,
-    pub(crate) status: AuthorityStatus,
-    pub(crate) auto_registration: AutoRegistration,
-    pub(crate) mode: Mode,
-}
-
-pub(crate) fn insert_authority(
-    tx: &mut Tx<'_>,
-    entry: &AuthorityEntry<'_>,
-) -> Result<(), ApiError> {
-    let now = tx.now();
-    let certificate = entry.certificate;
-    tx.execute(
-        "INSERT INTO ca_certificates (certificate_id, subject_sha256, status, \
-         auto_registration, mode, pem, generation_id, customer_version, not_before, not_after, \
-         created_at, modified_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11)",
-        &params![
-            certificate.id().as_str(),
-            name_digest(certificate.subject()),
-            entry.status.as_str(),
-            entry.auto_registration.as_str(),
-            entry.mode.as_str(),
-            certificate.pem(),
-            random_uuid(),
-            certificate.not_before(),
-            certificate.not_after(),
-            now,
-            now,
-        ],
-    )?;
-    announce(tx, CA_CERTIFICATE, certificate.id())
-}
-
-pub(crate) fn authority(
-    tx: &mut Tx<'_>,
-    id: &CertificateId,
-) -> Result<Option<StoredAuthority>, ApiError> {
-    let row = tx.query_one(
-        "SELECT certificate_id, status, auto_registration, mode, pem, generation_id, \
-         customer_version, not_before, not_after, created_at, modified_at \
-         FROM ca_certificates WHERE certificate_id = ?1",
-        &params![id.as_str()],
-    )?;
-    row.as_ref().map(stored_authority).transpose()
-}
-
-/// The registered authorities whose subject is `name`, at most `limit` of them.
-pub(crate) fn authorities_named(
-    tx: &mut Tx<'_>,
-    name: &pki::Name,
-    limit: i64,
-) -> Result<Vec<StoredAuthority>, ApiError> {
-    let rows = tx.query(
-        "SELECT certificate_id, status, auto_registration, mode, pem, generation_id, \
-         customer_version, not_before, not_after, created_at, modified_at \
-         FROM ca_certificates WHERE subject_sha256 = ?1 ORDER BY certificate_id LIMIT ?2",
-        &params![name_digest(name), limit],
-    )?;
-    rows.iter().map(stored_authority).collect()
-}
-
-fn stored_authority(row: &Row) -> Result<StoredAuthority, ApiError> {
-    Ok(StoredAuthority {
-        certificate_id: read_id(&row.text(0)?)?,
-        status: read(&row.text(1)?, AuthorityStatus::parse)?,
-        auto_registration: read(&row.text(2)?, AutoRegistration::parse)?,
-        mode: read(&row.text(3)?, Mode::parse)?,
-        pem: row.text(4)?,
-        generation_id: row.text(5)?,
-        customer_version: row.int(6)?,
-        not_before: row.time(7)?,
-        not_after: row.time(8)?,
-        created_at: row.time(9)?,
-        modified_at: row.time(10)?,
-    })
-}
-
-/// Stores the two switches of an authority and raises its version.
-pub(crate) fn set_authority(
-    tx: &mut Tx<'_>,
-    id: &CertificateId,
-    status: AuthorityStatus,
-    auto_registration: AutoRegistration,
-) -> Result<(), ApiError> {
-    let now = tx.now();
-    tx.execute(
-        "UPDATE ca_certificates SET status = ?1, auto_registration = ?2, modified_at = ?3, \
-         customer_version = customer_version + 1 WHERE certificate_id = ?4",
-        &params![
-            status.as_str(),
-            auto_registration.as_str(),
-            now,
-            id.as_str()
-        ],
-    )?;
-    announce(tx, CA_CERTIFICATE, id)
-}
-
-pub(crate) fn delete_authority(tx: &mut Tx<'_>, id: &CertificateId) -> Result<(), ApiError> {
-    tx.execute(
-        "DELETE FROM ca_certificates WHERE certificate_id = ?1",
-        &params![id.as_str()],
-    )?;
-    announce(tx, CA_CERTIFICATE, id)
-}
-
-pub(crate) fn authorities(
-    tx: &mut Tx<'_>,
-    window: &Window,
-) -> Result<Vec<AuthoritySummary>, ApiError> {
-    let sql = match window.order {
-        Order::OldestFirst => {
-            "SELECT certificate_id, status, created_at FROM ca_certificates \
-             WHERE (created_at, certificate_id) > (?1, ?2) \
-             ORDER BY created_at, certificate_id LIMIT ?3"
-        }
-        Order::NewestFirst => {
-            "SELECT certificate_id, status, created_at FROM ca_certificates \
-             WHERE (created_at, certificate_id) < (?1, ?2) \
-             ORDER BY created_at DESC, certificate_id DESC LIMIT ?3"
-        }
-    };
-    let (at, id) = (window.created_at, window.certificate_id.as_str());
-    let rows = tx.query(sql, &params![at, id, window.limit])?;
-    let summary = |row: &Row| {
-        Ok(AuthoritySummary {
-            certificate_id: read_id(&row.text(0)?)?,
-            status: read(&row.text(1)?, AuthorityStatus::parse)?,
-            created_at: row.time(2)?,
-        })
-    };
-    rows.iter().map(summary).collect()
-}
-
 /// The registration code, when there is one.
 pub(crate) fn registration_code(tx: &mut Tx<'_>) -> Result<Option<String>, ApiError> {
     let row = tx.query_one(
@@ -425,10 +321,16 @@ pub(crate) fn delete_registration_code(tx: &mut Tx<'_>) -> Result<bool, ApiError
 }
 
 const CERTIFICATE: &str = "certificate";
-const CA_CERTIFICATE: &str = "ca-certificate";
 
 fn announce(tx: &mut Tx<'_>, topic: &'static str, id: &CertificateId) -> Result<(), ApiError> {
     Ok(tx.changed(topic, id.as_str())?)
+}
+
+fn issue_digest(certificate: &pki::Certificate, authority: &pki::Certificate) -> Vec<u8> {
+    let mut issue = name_digest(authority.subject());
+    issue.extend(authority.public_key().digest());
+    issue.extend(certificate.serial().as_bytes());
+    digest(&SHA256, &issue).as_ref().to_vec()
 }
 
 fn name_digest(name: &pki::Name) -> Vec<u8> {

@@ -250,6 +250,39 @@ fn registrations_that_do_not_hold_are_refused() {
     });
 }
 
+// A private key that comes along is said to be disclosed, and nothing is registered.
+#[test]
+fn a_private_key_is_turned_away() {
+    each_world(|world| {
+        let (pem, key) = fixture::with_key("pump-7");
+        let validation = "CertificateValidationException";
+        let says = "holds a private key";
+        let certificate = json!({"certificatePem": format!("{pem}{key}")});
+        for operation in ["RegisterCertificate", "RegisterCertificateWithoutCA"] {
+            world.refused(operation, certificate.clone(), validation, says);
+        }
+        let authority = json!({"caCertificate": format!("{key}{pem}")});
+        world.refused("RegisterCACertificate", authority, validation, says);
+        let request = json!({"certificateSigningRequest": fixture::csr("pump-7") + &key});
+        let invalid = "InvalidRequestException";
+        world.refused("CreateCertificateFromCsr", request, invalid, says);
+        assert_eq!(world.count(), 0);
+    });
+}
+
+// A name may be as long as a certificate, and say whatever its maker likes.
+#[test]
+fn a_message_holds_a_bounded_part_of_a_name() {
+    each_world(|world| {
+        let stranger = Ca::new(&format!("a\n{}", "ü".repeat(10_000)));
+        let input = json!({"certificatePem": stranger.sign("a")});
+        let (exception, says) = ("CertificateValidationException", r"a\0Aü");
+        let error = world.refused("RegisterCertificate", input, exception, says);
+        assert!(error.message.chars().count() < 400, "{}", error.message);
+        assert!(!error.message.contains(char::is_control));
+    });
+}
+
 #[test]
 fn an_authority_must_be_named_when_several_share_the_subject() {
     each_world(|world| {

@@ -56,7 +56,7 @@ fn policies_learn_what_a_certificate_says() {
     each_world(|world| {
         let ca = Ca::new("Pump Works");
         world.register_ca(&ca, json!({"setAsActive": true}));
-        let pem = ca.sign("pump-7");
+        let pem = ca.sign_changed(|params| params.serial_number = Some(4711_u64.into()));
         world.ok("RegisterCertificate", json!({"certificatePem": pem}));
         let of = parsed(&id(&pem));
         let facts = world

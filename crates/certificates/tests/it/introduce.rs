@@ -1,6 +1,7 @@
 use certificates::{
     Event, INTRODUCTIONS_PER_MINUTE_MAX, LEAF_BYTES_MAX, PENDING_PER_AUTHORITY_MAX,
 };
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use serde_json::{Value, json};
 
 use crate::fixture::{self, Ca, der, id};
@@ -130,6 +131,14 @@ fn what_no_authority_signed_is_not_introduced() {
     each_world(|world| {
         let ca = introducing(world, "Pump Works");
         let impostor = Ca::new("Pump Works");
+        let expired = Ca::expired("Old Works");
+        world.register_ca(
+            &expired,
+            json!({"setAsActive": true, "allowAutoRegistration": true}),
+        );
+        let for_servers = |params: &mut CertificateParams| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        };
         let mut cut = der(&ca.sign("a"));
         cut.pop();
         for (what, der) in [
@@ -137,6 +146,9 @@ fn what_no_authority_signed_is_not_introduced() {
             ("signed by an impostor", der(&impostor.sign("a"))),
             ("self-signed", der(&fixture::self_signed("a"))),
             ("an authority below", der(&ca.sign_ca("a"))),
+            ("expired", der(&ca.sign_changed(fixture::expire))),
+            ("by an expired authority", der(&expired.sign("a"))),
+            ("for servers only", der(&ca.sign_changed(for_servers))),
             ("the authority itself", der(&ca.pem)),
             ("cut short", cut),
             ("empty", vec![]),
@@ -158,6 +170,28 @@ fn the_right_one_of_several_authorities_introduces() {
             assert!(world.introduce(&der(&pem)).is_some());
             assert_eq!(world.described(&id(&pem))["caCertificateId"], ca.id());
         }
+    });
+}
+
+// A namesake with the same key does not speak for what another has introduced.
+#[test]
+fn what_waits_is_announced_by_the_authority_that_introduced_it() {
+    each_world(|world| {
+        let ca = introducing(world, "Pump Works");
+        let leaf = der(&ca.sign("pump-7"));
+        let first = world.introduce(&leaf).expect("an event");
+        let renewed = json!({
+            "caCertificate": ca.renewed(),
+            "certificateMode": "SNI_ONLY",
+            "setAsActive": true,
+            "allowAutoRegistration": true,
+        });
+        world.ok("RegisterCACertificate", renewed);
+        assert_eq!(world.introduce(&leaf), Some(first));
+        let off = json!({"certificateId": ca.id(), "newStatus": "INACTIVE"});
+        world.ok("UpdateCACertificate", off);
+        assert_eq!(world.introduce(&leaf), None);
+        assert!(world.introduce(&der(&ca.sign("pump-8"))).is_some());
     });
 }
 

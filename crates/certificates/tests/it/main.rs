@@ -1,6 +1,7 @@
 //! The capability through the gateway, on each engine there is.
 
 mod authority;
+mod clash;
 mod device;
 mod exports;
 mod fixture;

@@ -274,10 +274,16 @@ impl<'a> World<'a> {
             for number in 0..count {
                 tx.execute(
                     "INSERT INTO certificates (certificate_id, ca_certificate_id, status, mode, \
-                     pem, generation_id, customer_version, not_before, not_after, created_at, \
-                     modified_at) \
-                     VALUES (?1, ?2, 'PENDING_ACTIVATION', 'DEFAULT', '', '', 1, 0, 0, ?3, ?3)",
-                    &params![format!("{number:064x}"), &ca, now],
+                     pem, signed_sha256, issue_sha256, key_sha256, generation_id, \
+                     customer_version, not_before, not_after, created_at, modified_at) \
+                     VALUES (?1, ?2, 'PENDING_ACTIVATION', 'DEFAULT', '', ?4, ?4, ?4, '', 1, 0, \
+                     0, ?3, ?3)",
+                    &params![
+                        format!("{number:064x}"),
+                        &ca,
+                        now,
+                        number.to_be_bytes().as_slice()
+                    ],
                 )?;
             }
             Ok(())
