@@ -40,7 +40,7 @@ mod writer;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::Clock;
 use tokio::sync::Mutex;
@@ -197,6 +197,19 @@ impl Storage {
     /// What has been done since it was opened.
     pub fn statistics(&self) -> Statistics {
         self.shared.counters.read()
+    }
+
+    /// Whether writes are taken: not while another node holds the database. Cheap.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] when they are not.
+    pub fn ready(&self) -> Result<(), StorageError> {
+        if self.shared.writable.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(StorageError::Unavailable {
+            detail: "the lease on the database is lost".to_owned(),
+        })
     }
 
     /// Looks for what is wrong: integrity, schema, lease, disk. May take long on a large database.
