@@ -58,7 +58,8 @@ class Platform:
 
     def start(self):
         loopback = [f"--listen-{name}=127.0.0.1:0" for name in
-                    ("mqtt", "device", "https", "control", "operator")]
+                    ("mqtt", "device", "https", "control", "operator")
+                    if not any(flag.startswith(f"--listen-{name}=") for flag in self.flags)]
         self.log = open(self.data_dir.with_suffix(".log"), "ab")
         self.process = subprocess.Popen(
             [BINARY, "up", f"--data-dir={self.data_dir}", *loopback, *self.flags],

@@ -1,6 +1,8 @@
 """The AWS IoT Device SDK for Python v2, unmodified: mutual TLS and ALPN, MQTT 3.1.1 and 5."""
 
 import concurrent.futures
+import random
+import socket
 import threading
 
 import pytest
@@ -10,15 +12,35 @@ from awsiot import mqtt5_client_builder, mqtt_connection_builder
 from conftest import EVERYTHING
 
 PATIENCE_S = 30
-# The SDK offers ALPN `x-amzn-mqtt-ca` on every port but 8883.
-ENDPOINTS = ["mqtt", "device"]
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_mqtt311(new_device, endpoint):
-    device = new_device(*EVERYTHING)
+@pytest.fixture(scope="module")
+def alpn_platform(new_platform):
+    """The SDK offers ALPN `x-amzn-mqtt-ca` on port 443 only, so a platform has it, on a loopback
+    address that nobody else uses."""
+    host = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+    try:
+        socket.create_server((host, 443)).close()
+    except PermissionError:
+        pytest.skip("port 443 needs root, or net.ipv4.ip_unprivileged_port_start below it")
+    return host, new_platform(f"--listen-device={host}:443", f"--hosts=localhost,{host}")
+
+
+@pytest.fixture(params=["8883", "443 with ALPN"])
+def device_at(request, new_device):
+    """A device, and the host and port to connect it to."""
+    if request.param == "8883":
+        device = new_device(*EVERYTHING)
+        return device, "localhost", device.platform.port("mqtt")
+    host, platform = request.getfixturevalue("alpn_platform")
+    return new_device(*EVERYTHING, target=platform, client=platform.client("iot")), host, 443
+
+
+# tests aws-iot [EP-3] [MQ-16]
+def test_mqtt311(device_at):
+    device, host, port = device_at
     connection = mqtt_connection_builder.mtls_from_path(
-        endpoint="localhost", port=device.platform.port(endpoint), client_id=device.name,
+        endpoint=host, port=port, client_id=device.name,
         cert_filepath=device.certificate, pri_key_filepath=device.key,
         ca_filepath=device.platform.ca, clean_session=True, keep_alive_secs=30)
     assert connection.connect().result(PATIENCE_S) == {"session_present": False}
@@ -33,7 +55,7 @@ def test_mqtt311(new_device, endpoint):
     connection.disconnect().result(PATIENCE_S)
 
 
-def client5(device, endpoint, **options):
+def client5(device, host="localhost", port=None):
     connected, failed = threading.Event(), concurrent.futures.Future()
     inbox = []
     arrived = threading.Condition()
@@ -44,9 +66,9 @@ def client5(device, endpoint, **options):
             arrived.notify_all()
 
     client = mqtt5_client_builder.mtls_from_path(
-        endpoint="localhost", port=device.platform.port(endpoint),
+        endpoint=host, port=port or device.platform.port("mqtt"),
         cert_filepath=device.certificate, pri_key_filepath=device.key,
-        ca_filepath=device.platform.ca, client_id=options.pop("client_id", device.name),
+        ca_filepath=device.platform.ca, client_id=device.name,
         on_publish_received=received,
         on_lifecycle_connection_success=lambda _: connected.set(),
         on_lifecycle_connection_failure=lambda data: failed.done() or failed.set_result(data))
@@ -54,10 +76,8 @@ def client5(device, endpoint, **options):
     return client, connected, failed, inbox, arrived
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_mqtt5(new_device, endpoint):
-    device = new_device(*EVERYTHING)
-    client, connected, _, inbox, arrived = client5(device, endpoint)
+def test_mqtt5(device_at):
+    client, connected, _, inbox, arrived = client5(*device_at)
     assert connected.wait(PATIENCE_S)
     subscribed = client.subscribe(mqtt5.SubscribePacket(
         subscriptions=[mqtt5.Subscription(topic_filter="sdk5/+", qos=mqtt5.QoS.AT_LEAST_ONCE)]))
@@ -79,7 +99,7 @@ def test_mqtt5(new_device, endpoint):
 # tests aws-iot [MQ-31]
 def test_a_denied_publish_gets_a_reason_code_and_an_id(new_device):
     device = new_device(("Connect", "client/*"))
-    client, connected, _, _, _ = client5(device, "mqtt")
+    client, connected, _, _, _ = client5(device)
     assert connected.wait(PATIENCE_S)
     puback = client.publish(mqtt5.PublishPacket(
         topic="forbidden", payload="x", qos=mqtt5.QoS.AT_LEAST_ONCE)).result(PATIENCE_S).puback
@@ -90,7 +110,7 @@ def test_a_denied_publish_gets_a_reason_code_and_an_id(new_device):
 
 def test_a_refused_client_id_gets_a_reason_code(new_device):
     device = new_device(("Connect", "client/nobody"))
-    client, _, failed, _, _ = client5(device, "mqtt")
+    client, _, failed, _, _ = client5(device)
     connack = failed.result(PATIENCE_S).connack_packet
     assert connack.reason_code == mqtt5.ConnectReasonCode.NOT_AUTHORIZED
     client.stop()
