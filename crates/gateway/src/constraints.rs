@@ -9,6 +9,7 @@ use model::{ApiError, ErrorKind};
 use serde_json::Value;
 
 use crate::blob;
+use crate::redaction::without_private_keys;
 use crate::service_model::{
     Bounds, Kind, List, Map, Protocol, ServiceModel, ShapeId, Structure, Text,
 };
@@ -214,11 +215,10 @@ fn echo(value: &Value) -> String {
     }
 }
 
-fn cut(text: &str) -> &str {
-    match text.char_indices().nth(ECHO_CHARACTERS_MAX) {
-        Some((at, _)) => &text[..at],
-        None => text,
-    }
+/// As much of a value as a message repeats, without private keys.
+fn cut(text: &str) -> String {
+    let text = without_private_keys(text);
+    text.chars().take(ECHO_CHARACTERS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! Bounds: [`DenialLimits`]. A principal with too many different denials coalesces further ones
 //! per action, so that nobody can push the records of others out.
 //!
-//! The id is random and says nothing; reading the record is itself authorized and recorded.
+//! Private keys pasted into a name never enter a record. The id is random and says nothing; reading the record is itself authorized and recorded.
 //!
 //! Source: design, "Doors out and records".
 
@@ -21,6 +21,8 @@ use model::{Clock, Timestamp};
 use serde_json::Value;
 use storage::{Storage, StorageError, Urgency};
 use tokio::sync::Notify;
+
+use crate::redaction::{value_without_private_keys, without_private_keys};
 
 mod operations;
 mod store;
@@ -416,8 +418,10 @@ fn bounded(mut denial: Denial, limits: &DenialLimits) -> Denial {
     .into_iter()
     .flatten()
     {
+        *text = without_private_keys(text).into_owned();
         text.truncate(text.floor_char_boundary(most));
     }
+    denial.explanation = value_without_private_keys(denial.explanation);
     if limits.explanation_bytes < denial.explanation.to_string().len() {
         denial.explanation = Value::Null;
     }

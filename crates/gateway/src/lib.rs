@@ -9,6 +9,7 @@
 //! - An operation runs only with a [`Call`] or [`AsyncCall`], which only this crate makes, after
 //!   the caller was allowed exactly what the input names.
 //! - A control call that changes something is recorded in its own transaction, without secrets.
+//! - A private key in PEM that somebody pasted is in no record, denial, message or log.
 //! - No table of a capability is known here, and no clock is read but the storage's.
 //! - It opens no listener and knows no TLS: a connection arrives as a stream with its [`Peer`].
 //!
@@ -28,6 +29,7 @@ mod operation;
 mod operator;
 mod options;
 mod percent;
+mod redaction;
 mod render;
 mod resource;
 mod router;
@@ -47,5 +49,5 @@ pub use metrics::Metrics;
 pub use operation::{AsyncCall, BoxFuture, Call, Mutation, Operation};
 pub use operator::OperatorPlane;
 pub use options::{GatewayOptions, Limits};
+pub use redaction::{HIDDEN, without_private_keys};
 pub use server::{Peer, Plane, USER_AGENT_BYTES_MAX};
-pub use trail::HIDDEN;

@@ -9,6 +9,7 @@ use serde_json::{Map as Object, Value, json};
 use crate::blob;
 use crate::catalogue::Served;
 use crate::error;
+use crate::redaction::without_private_keys;
 use crate::service_model::{Kind, Location, Member, Protocol, ServiceModel, ShapeId};
 
 mod xml;
@@ -55,12 +56,14 @@ pub(crate) fn output(
 pub(crate) fn failure(model: &ServiceModel, failed: &ApiError, request_id: &str) -> Answer {
     let code = error::code(model, failed.exception);
     let status = error::status(model, failed);
+    // Callers log what they are answered.
+    let text = without_private_keys(&failed.message);
     if model.protocol == Protocol::Query {
         return Answer {
             status,
             content_type: XML,
             headers: Vec::new(),
-            body: xml::error(model, &code, &failed.message, status, request_id).into_bytes(),
+            body: xml::error(model, &code, &text, status, request_id).into_bytes(),
         };
     }
     let mut body = Object::new();
@@ -70,9 +73,9 @@ pub(crate) fn failure(model: &ServiceModel, failed: &ApiError, request_id: &str)
     } else {
         "message"
     };
-    body.insert(message.to_owned(), json!(failed.message));
+    body.insert(message.to_owned(), json!(text));
     for (name, value) in &failed.members {
-        body.insert((*name).to_owned(), json!(value));
+        body.insert((*name).to_owned(), json!(without_private_keys(value)));
     }
     body.insert("__type".to_owned(), json!(code));
     let headers = HeaderValue::from_str(&format!("{code}:"))

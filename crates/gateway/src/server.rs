@@ -23,6 +23,7 @@ use model::{ApiError, CertificateId, ErrorKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::gateway::{Failure, Gateway};
+use crate::redaction::without_private_keys;
 use crate::render::{self, Answer};
 use crate::service_model::ServiceModel;
 
@@ -182,7 +183,9 @@ fn log(seen: &Seen, peer: &Peer, status: u16, took: Duration) {
 fn failed(model: &ServiceModel, failure: &Failure, id: &str) -> Answer {
     let error = &failure.error;
     if let Some(source) = &error.source {
-        tracing::error!(request.id = id, error = %chain(source.as_ref()), "request failed");
+        let chain = chain(source.as_ref());
+        let error = without_private_keys(&chain);
+        tracing::error!(request.id = id, %error, "request failed");
     }
     let mut answer = render::failure(model, error, id);
     let denial = failure.denial.as_ref();

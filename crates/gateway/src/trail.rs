@@ -2,7 +2,8 @@
 //!
 //! A successful call is recorded in its own transaction; a failed or denied one, which has no
 //! transaction, through a bounded batch. Secrets never enter a record: members that the model
-//! calls sensitive and those known to hold secrets are replaced, as are blobs.
+//! calls sensitive and those known to hold secrets are replaced, as are blobs, and private keys
+//! that were pasted into anything else.
 //!
 //! Source: contract core 12.3.
 
@@ -18,10 +19,9 @@ use tokio::sync::Notify;
 use crate::caller::{Caller, CallerKind};
 use crate::catalogue::Served;
 use crate::operation::Mutation;
+use crate::redaction::{HIDDEN, value_without_private_keys, without_private_keys};
 use crate::service_model::{Kind, ServiceModel, ShapeId};
 
-/// What stands in the place of a secret.
-pub const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 /// Longest request parameters or response elements of one record, in bytes of JSON.
 const ELEMENTS_BYTES_MAX: usize = 32 * 1024;
 /// Longest error message of one record, in bytes.
@@ -114,11 +114,13 @@ impl Event<'_> {
             "eventCategory": if data { "Data" } else { "Management" },
         });
         if let Err(error) = self.outcome {
-            let end = error.message.floor_char_boundary(MESSAGE_BYTES_MAX);
+            // Before it is cut: a key without its end would take the rest along.
+            let message = without_private_keys(&error.message);
+            let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
             record["errorCode"] = json!(error.exception);
-            record["errorMessage"] = json!(error.message[..end]);
+            record["errorMessage"] = json!(message[..end]);
         }
-        record
+        value_without_private_keys(record)
     }
 }
 

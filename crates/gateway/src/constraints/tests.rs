@@ -145,3 +145,18 @@ fn sensitive_values_are_not_repeated_and_long_ones_are_cut() {
         )),
     );
 }
+
+#[test]
+fn a_private_key_is_not_repeated_and_the_constraint_is_still_told() {
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{}", "SECRET".repeat(100));
+    check_input(
+        "iot",
+        "CreateAuthorizer",
+        &json!({"authorizerName": "a", "authorizerFunctionArn": "f", "tokenKeyName": key}),
+        Some(&detected(&format!(
+            "Value '{}' at 'tokenKeyName' failed to satisfy constraint: \
+             Member must have length less than or equal to 128",
+            crate::HIDDEN
+        ))),
+    );
+}

@@ -108,6 +108,19 @@ fn long_texts_and_explanations_are_cut() {
     assert_eq!(held(&denials, &id).explanation, Value::Null);
 }
 
+#[test]
+fn private_keys_never_enter_a_record() {
+    let (_, denials) = manual();
+    let key = "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----";
+    let mut pasted = denial(key, key, key);
+    pasted.client_id = Some(key.to_owned());
+    pasted.explanation = json!([key]);
+    let id = denials.record(pasted);
+    let record = held(&denials, &id);
+    assert!(!format!("{record:?}").contains("SECRET"), "{record:?}");
+    assert_eq!(record.explanation, json!([crate::HIDDEN]));
+}
+
 fn stored(storage: &Storage, id: &DenialId) -> Option<DenialRecord> {
     let id = id.clone();
     storage

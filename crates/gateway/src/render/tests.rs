@@ -159,6 +159,13 @@ fn failures() {
          <Type>Sender</Type><Code>NoSuchEntity</Code><Message>no &lt;user&gt;</Message></Error>\
          <RequestId>id-1</RequestId></ErrorResponse>",
     );
+    let key = "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----";
+    for service in ["iot", "iam"] {
+        let echoed = ApiError::already_exists(format!("`{key}` is there"), key, key);
+        let answer = failure(ServiceModel::of(service).unwrap(), &echoed, "id-1");
+        assert!(text(&answer).contains(crate::HIDDEN), "{}", text(&answer));
+        assert!(!text(&answer).contains("SECRET"), "{}", text(&answer));
+    }
     let internal = ApiError::internal("secret cause");
     let answer = failure(ServiceModel::of("iot").unwrap(), &internal, "id-1");
     assert_eq!(answer.status, 500);

@@ -126,6 +126,37 @@ fn secrets_never_enter_a_record() {
 }
 
 #[test]
+fn a_private_key_in_a_place_of_another_thing_never_enters_a_record() {
+    let key = "-----BEGIN EC PRIVATE KEY-----\nSECRET\n-----END EC PRIVATE KEY-----";
+    let register = ("iot", "RegisterCertificate");
+    check(
+        register,
+        &json!({"certificatePem": format!("my key\n{key}"), "caCertificatePem": key}),
+        &json!({"certificateId": key}),
+        &json!({"certificatePem": format!("my key\n{HIDDEN}"), "caCertificatePem": HIDDEN}),
+        &json!({"certificateId": HIDDEN}),
+    );
+    check(
+        ("iot", "CreateThing"),
+        &json!({"thingName": "a", "attributePayload": {"attributes": {key: key}}}),
+        &Value::Null,
+        &json!({"thingName": "a", "attributePayload": {"attributes": {HIDDEN: HIDDEN}}}),
+        &Value::Null,
+    );
+    // The end of the key is where the message is cut.
+    let long = format!("{}{key} is bad", "x".repeat(MESSAGE_BYTES_MAX - 50));
+    let input = json!({"certificatePem": key});
+    let error = ApiError::invalid(long);
+    let found = record(register.0, register.1, &input, Err(&error));
+    let expected = format!("{}{HIDDEN} is bad", "x".repeat(MESSAGE_BYTES_MAX - 50));
+    assert_eq!(found["errorMessage"], expected);
+    assert_eq!(
+        found["requestParameters"],
+        json!({"certificatePem": HIDDEN})
+    );
+}
+
+#[test]
 fn records_are_bounded() {
     let document = |len: usize| json!({"policyName": "p", "policyDocument": "x".repeat(len)});
     let around = document(0).to_string().len();

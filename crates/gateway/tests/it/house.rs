@@ -264,10 +264,11 @@ fn create(call: &mut Call<'_, '_>, thing: Thing) -> Result<Thing, ApiError> {
 }
 
 async fn publish(input: Publish) -> Result<(), ApiError> {
-    if input.payload == b"refuse" {
-        return Err(ApiError::invalid(format!("refused on {}", input.topic)));
+    match input.payload.as_slice() {
+        b"refuse" => Err(ApiError::invalid(format!("refused on {}", input.topic))),
+        b"break" => Err(ApiError::internal(format!("broken on {}", input.topic))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A request before it is signed.

@@ -11,5 +11,6 @@ mod connections;
 mod denials;
 mod devices;
 mod house;
+mod pasted_keys;
 mod requests;
 mod vectors;
