@@ -9,6 +9,8 @@ Each file of crates/gateway/models holds the metadata of one service, its operat
 shapes they reach, as botocore publishes them, without the documentation. One operation or shape
 stands on one line and in the order of its name, so that a new botocore shows as a readable diff.
 palisade.json in the same folder is ours and is not touched.
+
+Where AWS answers more than its model says, OVERLAYS adds it; the file's source then says so.
 """
 
 import json
@@ -30,6 +32,14 @@ IAM_OPERATIONS = """
 
 # Service -> the operations to keep; None keeps all.
 SERVICES = {"iot": None, "iot-data": None, "sts": None, "iam": IAM_OPERATIONS}
+
+# (service, operation) -> what the operation has beside, or instead of, what botocore says.
+OVERLAYS = {
+    # Contract core [EP-40]: AWS answers Publish with {"message":"OK","traceId":"..."}, on which
+    # devices that speak HTTPS without an SDK rely. botocore's model gives it no output, so SDKs
+    # ignore the body. SendDirectMessage, which is modelled, answers the same two members.
+    ("iot-data", "Publish"): {"output": {"shape": "SendDirectMessageResponse"}},
+}
 
 METADATA = ("apiVersion", "protocol", "serviceFullName", "serviceId", "signingName",
             "endpointPrefix", "xmlNamespace")
@@ -90,13 +100,19 @@ def written(service, kept):
     loader = botocore.session.get_session().get_component("data_loader")
     model = loader.load_service_model(service, "service-2")
     names = kept if kept is not None else list(model["operations"])
-    operations = {name: stripped(model["operations"][name]) for name in names}
+    overlays = {name: OVERLAYS[service, name] for name in names if (service, name) in OVERLAYS}
+    operations = {
+        name: stripped(model["operations"][name]) | overlays.get(name, {}) for name in names
+    }
+    source = f"botocore {botocore.__version__}, Apache-2.0"
+    if overlays:
+        source += f", changed here: {', '.join(sorted(overlays))}"
     shapes = {name: stripped(shape) for name, shape in model["shapes"].items()}
     shapes = {name: shapes[name] for name in reachable(operations, shapes)}
     metadata = {key: model["metadata"][key] for key in METADATA if key in model["metadata"]}
     return (
         "{\n"
-        f'"source":"botocore {botocore.__version__}, Apache-2.0",\n'
+        f'"source":{json.dumps(source)},\n'
         f'"metadata":{json.dumps(metadata, separators=(",", ":"))},\n'
         f'"operations":{{\n{lines(operations)}\n}},\n'
         f'"shapes":{{\n{lines(shapes)}\n}}\n'

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use gateway::sigv4::{Signing, sign};
 use gateway::{
-    BoxFuture, Call, Caller, CallerIdentity, CallerKind, Credential, Credentials, DenialLimits,
-    Denials, DevicePolicy, Gateway, GatewayOptions, Limits, Metrics, Mutation, Operation,
-    OwnedResource, Peer, Plane,
+    AsyncCall, BoxFuture, Call, Caller, CallerIdentity, CallerKind, Credential, Credentials,
+    DenialLimits, Denials, DevicePolicy, Gateway, GatewayOptions, Limits, Metrics, Mutation,
+    Operation, OwnedResource, Peer, Plane,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::header::HeaderMap;
@@ -213,7 +213,7 @@ fn operations() -> Vec<Operation> {
             "Publish",
             "topic/{topic}",
             Mutation::Yes,
-            |_, input: Publish| Box::pin(publish(input)),
+            |call, input: Publish| Box::pin(publish(call, input)),
         )
         .also("iot:RetainPublish", |input| input["retain"] == true),
         Operation::write(
@@ -263,11 +263,11 @@ fn create(call: &mut Call<'_, '_>, thing: Thing) -> Result<Thing, ApiError> {
     Ok(thing)
 }
 
-async fn publish(input: Publish) -> Result<(), ApiError> {
+async fn publish(call: AsyncCall, input: Publish) -> Result<Value, ApiError> {
     match input.payload.as_slice() {
         b"refuse" => Err(ApiError::invalid(format!("refused on {}", input.topic))),
         b"break" => Err(ApiError::internal(format!("broken on {}", input.topic))),
-        _ => Ok(()),
+        _ => Ok(json!({"message": "OK", "traceId": &*call.request_id})),
     }
 }
 

@@ -188,12 +188,13 @@ const PUBLISH: Ask<'static> = Ask {
     ..ASK
 };
 
-// tests aws-iot [HT-13] [EP-43]
+// tests aws-iot [HT-13] [EP-40] [EP-43]
 #[test]
 fn the_data_plane_takes_raw_bodies() {
     let check = async |house: &House, ask: Ask<'_>| {
         let answer = house.ask(ask).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        let expected = json!({"message": "OK", "traceId": answer.header("x-amzn-requestid")});
+        assert_eq!((answer.status, answer.json()), (200, expected));
     };
     each_house(async |house| {
         check(house, PUBLISH).await;
