@@ -104,10 +104,14 @@ pub(crate) fn context(
     set("aws:userid", caller.user_id.clone());
     let kind = match caller.kind {
         CallerKind::User => "User",
-        CallerKind::AssumedRole => "AssumedRole",
+        CallerKind::AssumedRole { .. } => "AssumedRole",
         CallerKind::Device => "Device",
     };
     set("aws:PrincipalType", kind.to_owned());
+    // Whole seconds, rounded down: who is as old as a revocation counts as older.
+    if let Some(issued_at) = caller.token_issued_at() {
+        set("aws:TokenIssueTime", issued_at.iso_seconds());
+    }
     if let Some(name) = caller.user_name() {
         set("aws:username", name.to_owned());
     }

@@ -24,7 +24,11 @@ pub enum CallerKind {
     /// A user with an access key of its own.
     User,
     /// A session of a role, with temporary credentials.
-    AssumedRole,
+    AssumedRole {
+        /// When the credentials were issued: `aws:TokenIssueTime`, by which a policy ends the
+        /// sessions that are older than it.
+        issued_at: Timestamp,
+    },
     /// A device with the certificate of its TLS connection.
     Device,
 }
@@ -57,11 +61,19 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// When the temporary credentials of a role session were issued; none for other callers.
+    pub fn token_issued_at(&self) -> Option<Timestamp> {
+        match self.kind {
+            CallerKind::AssumedRole { issued_at } => Some(issued_at),
+            CallerKind::User | CallerKind::Device => None,
+        }
+    }
+
     /// The user name: the last part of a user's ARN.
     pub fn user_name(&self) -> Option<&str> {
         match self.kind {
             CallerKind::User => self.arn.rsplit('/').next(),
-            CallerKind::AssumedRole | CallerKind::Device => None,
+            CallerKind::AssumedRole { .. } | CallerKind::Device => None,
         }
     }
 }

@@ -137,7 +137,7 @@ fn identity(caller: &Caller) -> Value {
     let mut identity = json!({
         "type": match caller.kind {
             CallerKind::User => "IAMUser",
-            CallerKind::AssumedRole => "AssumedRole",
+            CallerKind::AssumedRole { .. } => "AssumedRole",
             CallerKind::Device => "Device",
         },
         "principalId": caller.user_id,

@@ -53,6 +53,7 @@ CREATE TABLE sts_sessions (
     session_name TEXT NOT NULL,
     secret BLOB NOT NULL,
     token BLOB NOT NULL,
+    issued_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX sts_sessions_by_expiry ON sts_sessions (expires_at);

@@ -66,7 +66,9 @@ impl IdentityCredentials {
             expires: Some(session.expires_at),
             active: true,
             caller: CallerIdentity {
-                kind: CallerKind::AssumedRole,
+                kind: CallerKind::AssumedRole {
+                    issued_at: session.issued_at,
+                },
                 arn: session_arn(&self.scope, &role.name, &session.name),
                 user_id: format!("{}:{}", role.role_id, session.name),
                 policies: Arc::new(policies(

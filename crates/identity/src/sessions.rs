@@ -1,7 +1,8 @@
 //! Temporary credentials: AssumeRole, GetCallerIdentity.
 //!
 //! A session belongs to its role: it does what the role's policies allow at the time of each call,
-//! and ends with the role.
+//! and ends with the role. A policy of the role that denies by `aws:TokenIssueTime` ends the
+//! sessions that are older than it.
 
 use std::time::Duration;
 
@@ -165,7 +166,8 @@ fn seconds(call: &Call<'_, '_>, role: &Role, asked: Option<i64>) -> Result<i64, 
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
         ));
     }
-    if call.caller.kind == CallerKind::AssumedRole && CHAINED_SECONDS_MAX < seconds {
+    let chained = matches!(call.caller.kind, CallerKind::AssumedRole { .. });
+    if chained && CHAINED_SECONDS_MAX < seconds {
         return Err(invalid(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by \
              role chaining.",
@@ -200,6 +202,7 @@ fn assume_role(call: &mut Call<'_, '_>, input: AssumeRole) -> Result<Assumed, Ap
         name: input.role_session_name,
         secret: call.tx.seal(SECRET_SEALED_FOR, secret.as_bytes())?,
         token: call.tx.seal(TOKEN_SEALED_FOR, token.as_bytes())?,
+        issued_at: now,
         expires_at: now.after(lasts),
     };
     store::insert_session(call.tx, &session)?;

@@ -57,6 +57,7 @@ pub(crate) struct Session {
     pub(crate) name: String,
     pub(crate) secret: Vec<u8>,
     pub(crate) token: Vec<u8>,
+    pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -396,7 +397,7 @@ fn delete_tags(tx: &mut Tx<'_>, owner: &str) -> Result<(), ApiError> {
 // Sessions.
 
 pub(crate) fn session(tx: &mut Tx<'_>, key: &str) -> Result<Option<Session>, ApiError> {
-    let sql = "SELECT access_key_id, role_id, session_name, secret, token, expires_at \
+    let sql = "SELECT access_key_id, role_id, session_name, secret, token, issued_at, expires_at \
                FROM sts_sessions WHERE access_key_id = ?1";
     one(tx.query_one(sql, &params![key])?, |row| {
         Ok(Session {
@@ -405,7 +406,8 @@ pub(crate) fn session(tx: &mut Tx<'_>, key: &str) -> Result<Option<Session>, Api
             name: row.text(2)?,
             secret: row.blob(3)?,
             token: row.blob(4)?,
-            expires_at: row.time(5)?,
+            issued_at: row.time(5)?,
+            expires_at: row.time(6)?,
         })
     })
 }
@@ -422,14 +424,15 @@ pub(crate) fn count_sessions(
 
 pub(crate) fn insert_session(tx: &mut Tx<'_>, session: &Session) -> Result<(), ApiError> {
     let sql = "INSERT INTO sts_sessions \
-               (access_key_id, role_id, session_name, secret, token, expires_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+               (access_key_id, role_id, session_name, secret, token, issued_at, expires_at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let values = params![
         &session.access_key_id,
         &session.role_id,
         &session.name,
         &session.secret,
         &session.token,
+        session.issued_at,
         session.expires_at
     ];
     tx.execute(sql, &values)?;

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use gateway::{Call, CallerKind};
-use model::{ApiError, Arn, Scope};
+use model::{ApiError, Arn, Scope, Timestamp};
 use policy::{Dialect, Document, TrustPrincipal, Verdict, decide_trust};
 use serde_json::Value;
 use storage::Tx;
@@ -155,9 +155,10 @@ fn context(call: &Call<'_, '_>, asked: &Asked<'_>) -> BTreeMap<String, Vec<Strin
     let (caller, scope, now) = (call.caller, call.scope, call.now());
     let kind = match caller.kind {
         CallerKind::User => "User",
-        CallerKind::AssumedRole => "AssumedRole",
+        CallerKind::AssumedRole { .. } => "AssumedRole",
         CallerKind::Device => "Device",
     };
+    let token_issued_at = caller.token_issued_at().map(Timestamp::iso_seconds);
     let keys = [
         ("aws:CurrentTime", Some(now.iso_seconds())),
         ("aws:EpochTime", Some(now.seconds().to_string())),
@@ -167,6 +168,7 @@ fn context(call: &Call<'_, '_>, asked: &Asked<'_>) -> BTreeMap<String, Vec<Strin
         ("aws:RequestedRegion", Some(scope.region.to_string())),
         ("aws:SecureTransport", Some("true".to_owned())),
         ("aws:SourceIp", Some(caller.source_ip.to_string())),
+        ("aws:TokenIssueTime", token_issued_at),
         ("aws:UserAgent", Some(caller.user_agent.clone())),
         ("aws:userid", Some(caller.user_id.clone())),
         ("aws:username", caller.user_name().map(str::to_owned)),

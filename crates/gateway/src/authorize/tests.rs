@@ -184,6 +184,24 @@ fn conditions_see_the_caller_and_the_time() {
 }
 
 #[test]
+fn conditions_see_when_a_session_began_and_nothing_of_the_kind_for_others() {
+    let scope = scope();
+    let issued = |kind: CallerKind| {
+        let who = Caller {
+            kind,
+            ..caller(&json!([]))
+        };
+        let now = Timestamp::from_seconds(1_767_323_045);
+        let mut keys = context(&who, &json!({}), now, &scope);
+        keys.remove("aws:TokenIssueTime")
+    };
+    let issued_at = Timestamp::from_millis(1_767_323_045_999);
+    let expected = Some(vec!["2026-01-02T03:04:05Z".to_owned()]);
+    assert_eq!(issued(CallerKind::AssumedRole { issued_at }), expected);
+    assert_eq!(issued(CallerKind::User), None);
+}
+
+#[test]
 fn conditions_see_the_tags_of_the_request() {
     let stage = || json!({"StringEquals": {"aws:RequestTag/stage": "test"}});
     let keys = || json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["stage"]}});

@@ -69,7 +69,8 @@ fn the_key_of_a_session() {
         let end = world.now().after(Duration::from_secs(3600));
         assert_eq!(found.expires, Some(end));
         let who = &found.caller;
-        assert_eq!(who.kind, CallerKind::AssumedRole);
+        let issued_at = world.now();
+        assert_eq!(who.kind, CallerKind::AssumedRole { issued_at });
         assert_eq!(who.arn, "arn:aws:sts::111122223333:assumed-role/ops/anna");
         assert_eq!(who.user_id, format!("{}:anna", text(&role["RoleId"])));
         assert_eq!(who.session_name.as_deref(), Some("anna"));

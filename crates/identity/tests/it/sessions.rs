@@ -62,8 +62,69 @@ fn a_session_has_credentials_of_its_own() {
             assert_ne!(again["Credentials"][member], credentials[member]);
         }
         let caller = world.caller(id);
-        assert_eq!(caller.kind, CallerKind::AssumedRole);
+        let issued_at = world.now();
+        assert_eq!(caller.kind, CallerKind::AssumedRole { issued_at });
         assert_eq!(caller.session_name.as_deref(), Some("s1"));
+    });
+}
+
+/// What AWS attaches to a role whose sessions are revoked.
+fn older_sessions_denied(since: &str) -> String {
+    let deny = json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {
+        "DateLessThan": {"aws:TokenIssueTime": since},
+    }});
+    json!({"Version": "2012-10-17", "Statement": [deny]}).to_string()
+}
+
+#[test]
+fn revocation_ends_the_sessions_that_are_older_and_no_others() {
+    each_world(|world| {
+        world.role("ops", &account());
+        world.role("other", &account());
+        let made = |role: &str| {
+            let made = world.session(&world.administrator, role, "s1");
+            text(&made["AccessKeyId"]).to_owned()
+        };
+        let works = |key: &str| {
+            let answer = world.call(&world.caller(key), "ListUsers", json!({}));
+            match answer {
+                Ok(_) => true,
+                Err(error) => {
+                    assert_eq!(error.exception, "AccessDeniedException", "{error}");
+                    assert!(error.message.contains("explicit deny"), "{error}");
+                    false
+                }
+            }
+        };
+        let (before, of_another) = (made("ops"), made("other"));
+        // Less than a second later: the issue time is told in whole seconds, rounded down.
+        world.pass(Duration::from_millis(400));
+        let same_second = made("ops");
+        world.pass(Duration::from_millis(100));
+        let document = older_sessions_denied("2026-01-02T03:04:05.500Z");
+        let revoke = json!({
+            "RoleName": "ops",
+            "PolicyName": "AWSRevokeOlderSessions",
+            "PolicyDocument": document,
+        });
+        world.ok("PutRolePolicy", revoke);
+        world.pass(Duration::from_millis(500));
+        let after = made("ops");
+        for (key, expected) in [
+            (&before, false),
+            (&same_second, false),
+            (&after, true),
+            (&of_another, true),
+        ] {
+            assert_eq!(works(key), expected, "{key}");
+        }
+        // A user's own key has no such time, so the policy denies it nothing.
+        let user = world.user("bob", Some(&allow("*", "*")));
+        let on_user = json!({
+            "UserName": "bob", "PolicyName": "revoke", "PolicyDocument": document,
+        });
+        world.ok("PutUserPolicy", on_user);
+        assert!(works(user.access_key_id.as_deref().unwrap()));
     });
 }
 
@@ -206,7 +267,7 @@ fn ended_sessions_are_forgotten_and_no_others() {
         assert!(world.find(text(&long["AccessKeyId"])).is_some());
         let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001) \
                    INSERT INTO sts_sessions (access_key_id, role_id, session_name, secret, token, \
-                   expires_at) SELECT 'ASIA' || i, ?1, 's1', s.secret, s.token, 0 \
+                   issued_at, expires_at) SELECT 'ASIA' || i, ?1, 's1', s.secret, s.token, 0, 0 \
                    FROM n, sts_sessions s";
         world.fill(sql, "AROAGONE");
         let runs = [(); 3].map(|()| world.forget_expired_sessions());
@@ -222,8 +283,8 @@ fn the_sessions_of_a_role_are_bounded() {
         world.ok("AssumeRole", assume("ops"));
         let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9998) \
                    INSERT INTO sts_sessions (access_key_id, role_id, session_name, secret, token, \
-                   expires_at) SELECT 'ASIA' || i, ?1, 's1', s.secret, s.token, s.expires_at \
-                   FROM n, sts_sessions s";
+                   issued_at, expires_at) SELECT 'ASIA' || i, ?1, 's1', s.secret, s.token, \
+                   s.issued_at, s.expires_at FROM n, sts_sessions s";
         world.fill(sql, text(&role["RoleId"]));
         world.ok("AssumeRole", assume("ops"));
         let says = "10000 sessions of the role";

@@ -39,6 +39,21 @@ impl Cast {
         }
     }
 
+    /// Whom the role `target` lets in when it trusts the account under one condition.
+    #[track_caller]
+    fn check_condition(
+        &self,
+        world: &World,
+        operator: &str,
+        (key, value): (&str, &str),
+        expected: &str,
+    ) {
+        let mut document = trust(&account());
+        document["Statement"]["Condition"] = json!({operator: {key: value}});
+        rewrite(world, &document);
+        assert_eq!(self.let_in(world), expected, "{operator} {key} {value}");
+    }
+
     /// The names of those whom the role `target` lets in.
     fn let_in(&self, world: &World) -> String {
         let everybody = [
@@ -188,18 +203,6 @@ fn conditions_see_who_asks_for_what() {
             ),
             ("IpAddress", "aws:SourceIp", "198.51.100.0/24", ""),
             (
-                "DateLessThan",
-                "aws:CurrentTime",
-                "2026-01-02T03:04:06Z",
-                "alice bob step other",
-            ),
-            (
-                "DateLessThan",
-                "aws:CurrentTime",
-                "2026-01-02T03:04:05Z",
-                "",
-            ),
-            (
                 "Bool",
                 "aws:SecureTransport",
                 "true",
@@ -214,10 +217,49 @@ fn conditions_see_who_asks_for_what() {
             ("StringLike", "aws:UserAgent", "te*", "alice bob step other"),
             ("Bool", "aws:MultiFactorAuthPresent", "true", ""),
         ] {
-            let mut document = trust(&account());
-            document["Statement"]["Condition"] = json!({operator: {key: value}});
-            rewrite(world, &document);
-            assert_eq!(cast.let_in(world), expected, "{operator} {key} {value}");
+            cast.check_condition(world, operator, (key, value), expected);
+        }
+    });
+}
+
+#[test]
+fn conditions_see_the_time_and_when_a_session_began() {
+    each_world(|world| {
+        let cast = Cast::new(world);
+        world.role("target", &account());
+        for (operator, key, value, expected) in [
+            (
+                "DateLessThan",
+                "aws:CurrentTime",
+                "2026-01-02T03:04:06Z",
+                "alice bob step other",
+            ),
+            (
+                "DateLessThan",
+                "aws:CurrentTime",
+                "2026-01-02T03:04:05Z",
+                "",
+            ),
+            (
+                "DateLessThan",
+                "aws:TokenIssueTime",
+                "2026-01-02T03:04:06Z",
+                "step other",
+            ),
+            (
+                "DateLessThan",
+                "aws:TokenIssueTime",
+                "2026-01-02T03:04:05Z",
+                "",
+            ),
+            (
+                "DateLessThanIfExists",
+                "aws:TokenIssueTime",
+                "2026-01-02T03:04:05Z",
+                "alice bob",
+            ),
+        ] {
+            cast.check_condition(world, operator, (key, value), expected);
         }
     });
 }
