@@ -18,10 +18,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{Clock, Timestamp};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use serde_json::Value;
 use storage::{Storage, StorageError, Urgency};
 use tokio::sync::Notify;
 
+use crate::metrics::Metrics;
 use crate::redaction::{value_without_private_keys, without_private_keys};
 
 mod operations;
@@ -41,6 +45,8 @@ pub enum Door {
 }
 
 impl Door {
+    const ALL: [Self; 3] = [Self::Mqtt, Self::Https, Self::Api];
+
     /// The word in records.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -139,9 +145,23 @@ pub struct Denials(Arc<Shared>);
 struct Shared {
     clock: Arc<dyn Clock>,
     limits: DenialLimits,
+    counted: Family<DoorLabels, Counter>,
     state: Mutex<State>,
     wake: Notify,
     flushing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DoorLabels {
+    door: &'static str,
+}
+
+impl From<Door> for DoorLabels {
+    fn from(door: Door) -> Self {
+        Self {
+            door: door.as_str(),
+        }
+    }
 }
 
 /// A denial as it is kept: the first report, and how often it came again.
@@ -192,9 +212,15 @@ impl fmt::Debug for Denials {
 impl Denials {
     /// No denials yet.
     pub fn new(clock: Arc<dyn Clock>, limits: DenialLimits) -> Self {
+        let counted = Family::default();
+        // A door that has refused nothing yet shows a zero.
+        for door in Door::ALL {
+            drop(counted.get_or_create(&DoorLabels::from(door)));
+        }
         Self(Arc::new(Shared {
             clock,
             limits,
+            counted,
             state: Mutex::default(),
             wake: Notify::new(),
             flushing: tokio::sync::Mutex::default(),
@@ -204,10 +230,19 @@ impl Denials {
     /// Takes a report and answers the id of its record. Never waits for the database.
     pub fn record(&self, denial: Denial) -> DenialId {
         let now = self.0.clock.now();
+        let door = DoorLabels::from(denial.door);
+        self.0.counted.get_or_create(&door).inc();
         let denial = bounded(denial, &self.0.limits);
         let id = self.state().record(denial, now, &self.0.limits);
         self.0.wake.notify_one();
         id
+    }
+
+    /// Adds the count of reports, by door, to the metrics of the process.
+    pub(crate) fn register(&self, metrics: &Metrics) {
+        let help = "Refusals by policy, by the door that refused";
+        let counted = self.0.counted.clone();
+        metrics.register(|registry| registry.register("gateway_denials", help, counted));
     }
 
     /// How many records were lost because the memory was full before they could be written.

@@ -113,6 +113,7 @@ impl Gateway {
         let mut operations = options.operations;
         operations.extend(denials::operations(&options.denials));
         let catalogue = Catalogue::new(operations)?;
+        options.denials.register(&options.metrics);
         let workers = catalogue.prepares().then(Workers::start).transpose()?;
         Ok(Self {
             storage: options.storage,
@@ -294,7 +295,6 @@ impl Gateway {
         } else {
             ApiError::access_denied(message)
         };
-        self.metrics.denied(Door::Api);
         self.record_failure(request, &error);
         Failure {
             error,

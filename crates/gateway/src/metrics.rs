@@ -14,8 +14,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::denials::Door;
-
 /// Upper bounds of the histogram of durations, in seconds.
 const DURATION_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
 
@@ -26,7 +24,6 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     duration: Histogram,
     connections: Gauge,
-    denials: Family<DoorLabels, Counter>,
     denials_lost: Gauge,
     trail_lost: Gauge,
 }
@@ -36,11 +33,6 @@ struct RequestLabels {
     service: &'static str,
     operation: &'static str,
     status: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct DoorLabels {
-    door: &'static str,
 }
 
 impl Default for Metrics {
@@ -63,7 +55,6 @@ impl Metrics {
             requests: Family::default(),
             duration: Histogram::new(DURATION_BUCKETS),
             connections: Gauge::default(),
-            denials: Family::default(),
             denials_lost: Gauge::default(),
             trail_lost: Gauge::default(),
         };
@@ -84,7 +75,6 @@ impl Metrics {
                 "HTTP connections open now",
                 of.connections.clone(),
             );
-            registry.register("gateway_denials", "Refusals by policy", of.denials.clone());
             registry.register(
                 "gateway_denials_lost_records",
                 "Denial records lost because memory was full",
@@ -130,14 +120,6 @@ impl Metrics {
         };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(took.as_secs_f64());
-    }
-
-    /// Counts a refusal.
-    pub(crate) fn denied(&self, door: Door) {
-        let labels = DoorLabels {
-            door: door.as_str(),
-        };
-        self.denials.get_or_create(&labels).inc();
     }
 
     /// One more connection is open until the answer is dropped; none when `most` are open.

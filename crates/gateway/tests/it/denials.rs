@@ -1,5 +1,6 @@
 //! What is refused, and how one learns why.
 
+use gateway::{Denial, Door};
 use serde_json::{Value, json};
 
 use crate::house::{ADMIN, ARN, ASK, Ask, NOBODY, caller, each_house, later};
@@ -146,6 +147,41 @@ fn denials_are_listed_in_pages_newest_first() {
         );
         let bad = list(json!({"nextToken": "bad"})).await;
         assert_eq!(bad.unwrap_err().exception, "InvalidRequestException");
+    });
+}
+
+#[test]
+fn every_refusal_is_counted_by_its_door() {
+    each_house(async |house| {
+        let check = |expected: [u64; 3]| {
+            let text = house.metrics.render().unwrap();
+            for (door, count) in ["mqtt", "https", "api"].into_iter().zip(expected) {
+                let line = format!("gateway_denials_total{{door=\"{door}\"}} {count}\n");
+                assert!(text.contains(&line), "{line} {text}");
+            }
+        };
+        check([0, 0, 0]);
+        let refused = Ask { key: NOBODY, ..ASK };
+        assert_eq!(house.ask(refused).await.status, 403);
+        check([0, 0, 1]);
+        for door in [Door::Mqtt, Door::Mqtt, Door::Https] {
+            // Repeats count though they coalesce into one record.
+            house.denials.record(Denial {
+                door,
+                principal: "arn".to_owned(),
+                client_id: None,
+                source_ip: None,
+                action: "iot:Publish".to_owned(),
+                resource: "*".to_owned(),
+                verdict: "implicit-deny",
+                explanation: Value::Null,
+            });
+        }
+        check([2, 1, 1]);
+        // What is not a verdict of policy is not counted.
+        let unsigned = Ask { key: "", ..ASK };
+        assert_eq!(house.ask(unsigned).await.status, 403);
+        check([2, 1, 1]);
     });
 }
 

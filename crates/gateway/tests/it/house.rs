@@ -76,6 +76,8 @@ impl DevicePolicy for Devices {
 pub(crate) struct House {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) devices: Arc<Devices>,
+    pub(crate) denials: Denials,
+    pub(crate) metrics: Metrics,
     pub(crate) storage: Storage,
 }
 
@@ -91,8 +93,11 @@ pub(crate) fn each_house_with(limits: Limits, test: impl AsyncFn(&House)) {
     let migrations = [gateway::MIGRATIONS, &[THINGS]].concat();
     testkit::each_database(&migrations, |storage| {
         let devices = Arc::new(Devices::default());
+        let options = options(storage, &devices, &limits);
         let house = House {
-            gateway: Arc::new(Gateway::new(options(storage, &devices, &limits)).unwrap()),
+            denials: options.denials.clone(),
+            metrics: options.metrics.clone(),
+            gateway: Arc::new(Gateway::new(options).unwrap()),
             devices,
             storage: storage.clone(),
         };
