@@ -4,7 +4,6 @@ A step is (service, operation, input, check). `input` and `check` are functions 
 state; a check may keep what later steps need. boto3 and the AWS CLI both walk it.
 """
 
-import base64
 import json
 import pathlib
 import subprocess
@@ -299,6 +298,3 @@ def new_state(platform, unique, directory, blob):
     return State(names, topic=f"walk/{unique('t')}", ca_name=unique("ca"), arn=platform.arn, blob=blob,
                  directory=pathlib.Path(directory))
 
-
-def base64_blob(data):
-    return base64.b64encode(data).decode()

@@ -1,4 +1,4 @@
-//! The broker's settings, and the limits that follow from them and the profile.
+//! The broker's settings.
 //!
 //! Every quota of AWS IoT is a setting that takes `"off"`, `"aws"` or a number; left out, the
 //! profile decides. `"off"` lifts AWS's quota, never the structural bound that protects memory.
@@ -9,12 +9,7 @@
 mod tests;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU16;
-use std::time::Duration;
 
-use model::Profile;
-use mqtt::TopicLimits;
-use mqtt::session::ExpiryLimits;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -47,6 +42,9 @@ pub struct BrokerConfig {
     /// Bytes waiting for one client's socket before it is cut as too slow. 65,536 to
     /// 1,073,741,824. Default 4,194,304.
     pub output_bytes_max: u32,
+    /// A client whose socket takes nothing for this long while bytes wait is cut, in milliseconds.
+    /// 100 to 600,000. Default 20,000.
+    pub write_timeout_ms: u32,
     /// Largest packet, either way. `aws`: 149,504. Default in `standard`: 1,048,576.
     pub packet_bytes: Quota,
     /// Largest payload. `aws`: 131,072. Default in `standard`: off, the packet is the bound.
@@ -98,17 +96,41 @@ pub struct BrokerConfig {
     /// Default 8,192.
     pub store_backlog_max: u32,
 
-    /// Whether `a/#` also selects `a`. Default: as the profile (`standard` yes, `aws` no).
-    pub hash_matches_parent: Option<bool>,
-    /// Whether wildcard filters get retained messages. Default: as the profile (`standard` yes,
-    /// `aws` no).
-    pub retained_on_wildcard: Option<bool>,
+    /// Whether `a/#` also selects `a`: `"yes"`, `"no"`, or as the profile (`standard` yes, `aws`
+    /// no), which is the default.
+    pub hash_matches_parent: Choice,
+    /// Whether wildcard filters get retained messages: `"yes"`, `"no"`, or as the profile
+    /// (`standard` yes, `aws` no), which is the default.
+    pub retained_on_wildcard: Choice,
     /// What a version 3.1.1 client sees when policy denies its CONNECT: CONNACK 0x05, or just
     /// the close. Default `connack`.
     pub v3_connect_denied: ConnectDenied,
     /// A change of access that could not be applied to a live session within this time ends the
     /// session, in milliseconds. 10 to 60,000. Default 1,000.
     pub review_timeout_ms: u32,
+}
+
+/// A behaviour in which the profiles differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// As the profile says.
+    #[default]
+    Profile,
+    /// On.
+    Yes,
+    /// Off.
+    No,
+}
+
+impl Choice {
+    pub(crate) fn resolve(self, profile: bool) -> bool {
+        match self {
+            Self::Profile => profile,
+            Self::Yes => true,
+            Self::No => false,
+        }
+    }
 }
 
 /// What a refused version 3.1.1 client sees.
@@ -135,6 +157,7 @@ impl Default for BrokerConfig {
             connect_timeout_ms: 10_000,
             accepts_per_address_s: 1000,
             output_bytes_max: 4 << 20,
+            write_timeout_ms: 20_000,
             packet_bytes: Quota::Profile,
             payload_bytes: Quota::Profile,
             topic_bytes: Quota::Profile,
@@ -155,8 +178,8 @@ impl Default for BrokerConfig {
             retained_max: 1_000_000,
             retained_bytes_max: 256 << 20,
             store_backlog_max: 8192,
-            hash_matches_parent: None,
-            retained_on_wildcard: None,
+            hash_matches_parent: Choice::Profile,
+            retained_on_wildcard: Choice::Profile,
             v3_connect_denied: ConnectDenied::Connack,
             review_timeout_ms: 1000,
         }
@@ -208,337 +231,4 @@ impl<'de> Deserialize<'de> for Quota {
             },
         }
     }
-}
-
-/// A setting that is outside its range.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` is {value}; it must be {min} to {max}")]
-pub struct ConfigError {
-    field: &'static str,
-    value: u64,
-    min: u64,
-    max: u64,
-}
-
-/// The limits in force: the settings, with every quota resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The profile they were resolved for.
-    pub profile: Profile,
-    /// See [`BrokerConfig::connections_max`].
-    pub connections_max: usize,
-    /// See [`BrokerConfig::connect_timeout_ms`].
-    pub connect_timeout: Duration,
-    /// See [`BrokerConfig::output_bytes_max`].
-    pub output_bytes_max: usize,
-    /// See [`BrokerConfig::packet_bytes`].
-    pub packet_bytes_max: u32,
-    /// See [`BrokerConfig::payload_bytes`].
-    pub payload_bytes_max: usize,
-    /// See [`BrokerConfig::topic_bytes`].
-    pub topic_bytes_max: usize,
-    /// See [`BrokerConfig::topic_levels`].
-    pub topic_levels_max: usize,
-    /// See [`BrokerConfig::filters_per_packet`].
-    pub filters_per_packet_max: usize,
-    /// See [`BrokerConfig::subscriptions_per_session`].
-    pub subscriptions_max: usize,
-    /// See [`BrokerConfig::publishes_per_s`]; `None` is no limit.
-    pub publishes_per_s: Option<u32>,
-    /// See [`BrokerConfig::publish_bytes_per_s`]; `None` is no limit.
-    pub publish_bytes_per_s: Option<u32>,
-    /// See [`BrokerConfig::connects_per_client_s`]; `None` is no limit.
-    pub connects_per_client_s: Option<u32>,
-    /// See [`BrokerConfig::receive_maximum`].
-    pub receive_maximum: u16,
-    /// See [`BrokerConfig::inflight_max`].
-    pub inflight_max: u16,
-    /// See [`BrokerConfig::topic_alias_max`].
-    pub topic_alias_max: u16,
-    /// Shortest and longest keep alive in seconds, and whether 0 switches it off.
-    pub keep_alive: KeepAliveRange,
-    /// Whether QoS 2 is served.
-    pub qos2: bool,
-    /// Whether subscription identifiers are served.
-    pub subscription_identifiers: bool,
-    /// See [`BrokerConfig::session_expiry_v3_s`].
-    pub session_expiry_v3_s: u32,
-    /// See [`BrokerConfig::session_expiry_max_s`].
-    pub session_expiry_max_s: u32,
-    /// See [`BrokerConfig::sessions_max`].
-    pub sessions_max: usize,
-    /// See [`BrokerConfig::queue_messages_max`].
-    pub queue_messages_max: usize,
-    /// See [`BrokerConfig::queue_bytes_max`].
-    pub queue_bytes_max: u64,
-    /// See [`BrokerConfig::retained_max`].
-    pub retained_max: usize,
-    /// See [`BrokerConfig::retained_bytes_max`].
-    pub retained_bytes_max: u64,
-    /// See [`BrokerConfig::hash_matches_parent`].
-    pub hash_matches_parent: bool,
-    /// See [`BrokerConfig::retained_on_wildcard`].
-    pub retained_on_wildcard: bool,
-    /// See [`BrokerConfig::v3_connect_denied`].
-    pub v3_connect_denied: ConnectDenied,
-    /// Message expiry intervals that publishers may ask for.
-    // spec aws-iot [MQ-81]
-    pub message_expiry: ExpiryLimits,
-    /// Keys and values of all user properties of one packet, in bytes.
-    // spec aws-iot [MQ-83]
-    pub user_property_bytes_max: usize,
-    /// A session is denied to a client id that is live under another owner, rather than taken.
-    // spec aws-iot [MQ-11]
-    pub refuse_other_owner: bool,
-    /// A lost permission to connect ends the connection.
-    // spec aws-iot [PL-52]
-    pub recheck_connect: bool,
-}
-
-impl Limits {
-    /// What a client's packets may be and cost.
-    pub(crate) fn decode(&self) -> mqtt::Limits {
-        mqtt::Limits {
-            sender: mqtt::Sender::Client,
-            packet_bytes_max: bound(self.packet_bytes_max),
-            filters_max: self.filters_per_packet_max,
-            user_property_bytes_max: self.user_property_bytes_max,
-            topic: TopicLimits {
-                bytes_max: self.topic_bytes_max,
-                levels_max: self.topic_levels_max,
-            },
-        }
-    }
-
-    /// Receive Maximum and Topic Alias Maximum that clients are told.
-    pub(crate) fn inbound(&self) -> (NonZeroU16, u16) {
-        let receive_maximum = NonZeroU16::new(self.receive_maximum).unwrap_or(NonZeroU16::MIN);
-        (receive_maximum, self.topic_alias_max)
-    }
-}
-
-/// What keep alive a client may have.
-// spec aws-iot [MQ-13]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepAliveRange {
-    /// Shortest, in seconds.
-    pub min_s: u16,
-    /// Longest, in seconds.
-    pub max_s: u16,
-    /// Whether 0 switches the check off; otherwise 0 means the longest.
-    pub may_be_off: bool,
-}
-
-impl KeepAliveRange {
-    /// The effective keep alive for what a client asked; 0 is none.
-    pub fn effective(self, asked_s: u16) -> u16 {
-        match asked_s {
-            0 if self.may_be_off => 0,
-            0 => self.max_s,
-            asked => asked.clamp(self.min_s, self.max_s),
-        }
-    }
-}
-
-/// How one quota resolves.
-struct QuotaRule {
-    field: &'static str,
-    aws: u64,
-    standard: u64,
-    min: u64,
-    /// The structural bound, which `"off"` means.
-    max: u64,
-}
-
-impl QuotaRule {
-    fn resolve(&self, quota: Quota, profile: Profile) -> Result<u64, ConfigError> {
-        let value = match (quota, profile) {
-            (Quota::Aws, _) | (Quota::Profile, Profile::Aws) => self.aws,
-            (Quota::Profile, Profile::Standard) => self.standard,
-            (Quota::Off, _) => self.max,
-            (Quota::At(value), _) => value,
-        };
-        in_range(self.field, value, self.min, self.max)
-    }
-
-    /// As [`QuotaRule::resolve`]; the structural bound itself is no limit.
-    fn rate(&self, quota: Quota, profile: Profile) -> Result<Option<u32>, ConfigError> {
-        let value = self.resolve(quota, profile)?;
-        Ok((value < self.max).then(|| u32::try_from(value).unwrap_or(u32::MAX)))
-    }
-
-    fn size(&self, quota: Quota, profile: Profile) -> Result<usize, ConfigError> {
-        Ok(usize::try_from(self.resolve(quota, profile)?).unwrap_or(usize::MAX))
-    }
-
-    fn count(&self, quota: Quota, profile: Profile) -> Result<u16, ConfigError> {
-        Ok(u16::try_from(self.resolve(quota, profile)?).unwrap_or(u16::MAX))
-    }
-}
-
-const fn rule(field: &'static str, aws: u64, standard: u64, min: u64, max: u64) -> QuotaRule {
-    QuotaRule {
-        field,
-        aws,
-        standard,
-        min,
-        max,
-    }
-}
-
-// spec aws-iot [MQ-14], [MQ-30], [MQ-35], [MQ-40], [MQ-80]: AWS's values.
-const PACKET: QuotaRule = rule("packet_bytes", 149_504, 1 << 20, 1024, 268_435_455);
-const PAYLOAD: QuotaRule = rule("payload_bytes", 131_072, 268_435_455, 1024, 268_435_455);
-const TOPIC_BYTES: QuotaRule = rule("topic_bytes", 256, 4096, 1, 65_535);
-const TOPIC_LEVELS: QuotaRule = rule("topic_levels", 8, 128, 1, 128);
-const FILTERS: QuotaRule = rule("filters_per_packet", 8, 1024, 1, 65_535);
-const SUBSCRIPTIONS: QuotaRule = rule("subscriptions_per_session", 50, 10_000, 1, 1_000_000);
-const PUBLISHES: QuotaRule = rule("publishes_per_s", 100, RATE_OFF, 1, RATE_OFF);
-const PUBLISH_BYTES: QuotaRule = rule("publish_bytes_per_s", 524_288, RATE_OFF, 1024, RATE_OFF);
-const CONNECTS: QuotaRule = rule("connects_per_client_s", 1, RATE_OFF, 1, RATE_OFF);
-const RECEIVE: QuotaRule = rule("receive_maximum", 100, 1000, 1, 65_535);
-const INFLIGHT: QuotaRule = rule("inflight_max", 100, 1000, 1, 65_535);
-const ALIASES: QuotaRule = rule("topic_alias_max", 8, 64, 0, 1024);
-const RATE_OFF: u64 = 4_294_967_295;
-
-fn in_range(field: &'static str, value: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
-    if (min..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError {
-        field,
-        value,
-        min,
-        max,
-    })
-}
-
-impl BrokerConfig {
-    /// Checks every setting and resolves every quota.
-    ///
-    /// # Errors
-    /// The first setting outside its range.
-    pub fn limits(&self, profile: Profile) -> Result<Limits, ConfigError> {
-        self.check_ranges()?;
-        let aws = profile == Profile::Aws;
-        let size = |rule: &QuotaRule, quota| rule.size(quota, profile);
-        Ok(Limits {
-            profile,
-            connections_max: bound(self.connections_max),
-            connect_timeout: Duration::from_millis(self.connect_timeout_ms.into()),
-            output_bytes_max: bound(self.output_bytes_max),
-            packet_bytes_max: u32::try_from(PACKET.resolve(self.packet_bytes, profile)?)
-                .unwrap_or(u32::MAX),
-            payload_bytes_max: size(&PAYLOAD, self.payload_bytes)?,
-            topic_bytes_max: size(&TOPIC_BYTES, self.topic_bytes)?,
-            topic_levels_max: size(&TOPIC_LEVELS, self.topic_levels)?,
-            filters_per_packet_max: size(&FILTERS, self.filters_per_packet)?,
-            subscriptions_max: size(&SUBSCRIPTIONS, self.subscriptions_per_session)?,
-            publishes_per_s: PUBLISHES.rate(self.publishes_per_s, profile)?,
-            publish_bytes_per_s: PUBLISH_BYTES.rate(self.publish_bytes_per_s, profile)?,
-            connects_per_client_s: CONNECTS.rate(self.connects_per_client_s, profile)?,
-            receive_maximum: RECEIVE.count(self.receive_maximum, profile)?,
-            inflight_max: INFLIGHT.count(self.inflight_max, profile)?,
-            topic_alias_max: ALIASES.count(self.topic_alias_max, profile)?,
-            keep_alive: KeepAliveRange {
-                min_s: if aws { 30 } else { 1 },
-                max_s: if aws { 1200 } else { u16::MAX },
-                may_be_off: !aws,
-            },
-            qos2: !aws,
-            subscription_identifiers: !aws,
-            session_expiry_v3_s: self.session_expiry_v3_s,
-            session_expiry_max_s: self.session_expiry_max_s,
-            sessions_max: bound(self.sessions_max),
-            queue_messages_max: bound(self.queue_messages_max),
-            queue_bytes_max: self.queue_bytes_max,
-            retained_max: bound(self.retained_max),
-            retained_bytes_max: self.retained_bytes_max,
-            hash_matches_parent: self.hash_matches_parent.unwrap_or(!aws),
-            retained_on_wildcard: self.retained_on_wildcard.unwrap_or(!aws),
-            v3_connect_denied: self.v3_connect_denied,
-            message_expiry: if aws {
-                ExpiryLimits::AWS
-            } else {
-                ExpiryLimits::STANDARD
-            },
-            user_property_bytes_max: if aws { 8 * 1024 } else { 64 * 1024 },
-            refuse_other_owner: !aws,
-            recheck_connect: !aws,
-        })
-    }
-
-    fn check_ranges(&self) -> Result<(), ConfigError> {
-        const MIB: u64 = 1 << 20;
-        const TIB: u64 = 1 << 40;
-        for (field, value, min, max) in [
-            ("connections_max", self.connections_max.into(), 1, 1_000_000),
-            ("handshakes_max", self.handshakes_max.into(), 1, 65_536),
-            (
-                "handshake_timeout_ms",
-                self.handshake_timeout_ms.into(),
-                100,
-                120_000,
-            ),
-            (
-                "connect_timeout_ms",
-                self.connect_timeout_ms.into(),
-                100,
-                120_000,
-            ),
-            (
-                "accepts_per_address_s",
-                self.accepts_per_address_s.into(),
-                1,
-                1_000_000,
-            ),
-            (
-                "output_bytes_max",
-                self.output_bytes_max.into(),
-                65_536,
-                1 << 30,
-            ),
-            (
-                "session_expiry_max_s",
-                self.session_expiry_max_s.into(),
-                1,
-                31_536_000,
-            ),
-            (
-                "session_expiry_v3_s",
-                self.session_expiry_v3_s.into(),
-                1,
-                self.session_expiry_max_s.into(),
-            ),
-            ("sessions_max", self.sessions_max.into(), 1, 10_000_000),
-            (
-                "queue_messages_max",
-                self.queue_messages_max.into(),
-                1,
-                1_000_000,
-            ),
-            ("queue_bytes_max", self.queue_bytes_max, MIB, TIB),
-            ("retained_max", self.retained_max.into(), 1, 100_000_000),
-            ("retained_bytes_max", self.retained_bytes_max, MIB, TIB),
-            (
-                "store_backlog_max",
-                self.store_backlog_max.into(),
-                16,
-                1_000_000,
-            ),
-            (
-                "review_timeout_ms",
-                self.review_timeout_ms.into(),
-                10,
-                60_000,
-            ),
-        ] {
-            in_range(field, value, min, max)?;
-        }
-        Ok(())
-    }
-}
-
-fn bound(value: u32) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX)
 }

@@ -19,6 +19,7 @@
 //!
 //! Source: MQTT 3.1.1 and 5; contract core, sections 2, 3.2 and 7.
 
+mod acknowledge;
 mod arena;
 mod connect;
 mod connection;
@@ -36,6 +37,7 @@ mod restore;
 mod rests_on;
 mod retained;
 mod review;
+mod serve;
 mod session;
 mod shared;
 mod subscribe;
@@ -62,21 +64,19 @@ pub(crate) use arena::Key;
 pub(crate) use connection::{Connection, Peer};
 pub(crate) use enforce::{DenialBook, Grounds, Principal};
 pub(crate) use journal::Batch;
-pub(crate) use manage::{
-    ApiPublish, ConnectionSummary, Direct, DirectOutcome, PublishRefusal, RetainedItem,
-    RetainedSummary, SubscriptionSummary,
-};
+pub(crate) use manage::{ApiPublish, ConnectionSummary, Direct, DirectOutcome, PublishRefusal};
+pub(crate) use rate::Bucket;
+pub(crate) use receive::Reading;
 pub(crate) use rests_on::{RestsOn, concerns};
 pub(crate) use review::Reviewed;
 
-use crate::config::Limits;
+use crate::limits::Limits;
 use arena::Arena;
 use connection::Due;
 use deliver::Images;
 use journal::Journal;
 use message::Ledger;
 use presence::Presences;
-use rate::Bucket;
 use retained::Retained;
 use session::{Session, SubscriptionOptions};
 use shared::{Dice, Group};
@@ -174,6 +174,9 @@ enum Gated {
         bytes: Bytes,
     },
 }
+
+/// As the `since` of [`Core::gate`]: behind everything written so far, whoever wrote it.
+const EVERYTHING: u64 = 0;
 
 /// How often expired messages, idle rates and old presence numbers are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -393,6 +396,11 @@ impl Core {
     /// Ops for the disk since the last time this was asked.
     pub(crate) fn take_batch(&mut self) -> Option<Batch> {
         self.journal.take()
+    }
+
+    /// Whether [`Core::take_batch`] would give something.
+    pub(crate) fn has_batch(&self) -> bool {
+        self.journal.has_batch()
     }
 
     /// Ops that are not on the disk yet.

@@ -76,6 +76,13 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    pub(crate) fn facts(&self) -> Option<&Facts> {
+        match self {
+            Self::Active(facts) => Some(facts),
+            Self::Inactive(_) | Self::Unknown => None,
+        }
+    }
+
     pub(crate) fn of(record: Option<DeviceRecord>) -> Self {
         match record {
             Some(record) if record.active => Self::Active(Arc::new(record.facts)),

@@ -13,12 +13,16 @@ mod load;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
+
 use bytes::Bytes;
 use model::Timestamp;
 use storage::{Migration, StorageError, Tx, Value, params};
 
-pub(crate) use history::{HistoryPage, HistoryRow, history, reconcile};
-pub(crate) use load::{Stored, StoredMessage, StoredSession, load};
+pub(crate) use history::{HistoryRow, close_open, history, reconcile};
+#[cfg(test)]
+pub(crate) use load::StoredMessage;
+pub(crate) use load::{Stored, StoredSession, load};
 
 /// The broker's tables.
 pub const MIGRATIONS: &[Migration] = &[Migration {
@@ -140,69 +144,93 @@ pub(crate) struct RetainedRow {
 
 /// Applies `ops` in order.
 ///
-/// An entry that is put and ended, or a message that comes and goes, within `ops` is never
-/// written: between a connected publisher and a prompt receiver most are like that.
+/// An entry that comes and goes, or a message that does, within `ops` is never written, and where
+/// an entry was sent under is written with it: between a connected publisher and a prompt
+/// receiver nearly all are like that.
 ///
 /// # Errors
 /// When the database cannot take them; none is applied then.
 pub(crate) fn apply(tx: &mut Tx<'_>, ops: &[Op]) -> Result<(), StorageError> {
-    let fleeting = Fleeting::among(ops);
-    for op in ops.iter().filter(|op| !fleeting.covers(op)) {
-        apply_one(tx, op)?;
+    let merged = Merged::of(ops);
+    for op in ops {
+        match op {
+            Op::Entry(row) => {
+                if let Some(Some(state)) = merged.entries.get(&row.entry) {
+                    put_entry(tx, row, *state)?;
+                }
+            }
+            Op::EntrySent { entry, .. } | Op::EntryEnd { entry }
+                if merged.entries.contains_key(entry) => {}
+            Op::Message { id, .. } | Op::MessageEnd { id }
+                if merged.passing_messages.contains(id) => {}
+            op => apply_one(tx, op)?,
+        }
     }
     Ok(())
 }
 
-/// Entries and messages that both begin and end within one batch.
-struct Fleeting {
-    entries: std::collections::HashSet<u64>,
-    messages: std::collections::HashSet<u64>,
+/// What comes of entries and messages that begin within one batch.
+struct Merged {
+    /// Where each stands at the end of the batch; `None` when it has ended.
+    entries: HashMap<u64, Option<Sent>>,
+    /// Those that also end.
+    passing_messages: HashSet<u64>,
 }
 
-impl Fleeting {
-    fn among(ops: &[Op]) -> Self {
-        let begun_entries: std::collections::HashSet<u64> = ops
-            .iter()
-            .filter_map(|op| match op {
-                Op::Entry(row) => Some(row.entry),
-                _ => None,
-            })
-            .collect();
-        let begun_messages: std::collections::HashSet<u64> = ops
-            .iter()
-            .filter_map(|op| match op {
-                Op::Message { id, .. } => Some(*id),
-                _ => None,
-            })
-            .collect();
-        let ended = |op: &Op| match op {
-            Op::EntryEnd { entry } => Some(*entry),
-            _ => None,
-        };
-        let gone = |op: &Op| match op {
-            Op::MessageEnd { id } => Some(*id),
-            _ => None,
-        };
-        Self {
-            entries: ops
-                .iter()
-                .filter_map(ended)
-                .filter(|entry| begun_entries.contains(entry))
-                .collect(),
-            messages: ops
-                .iter()
-                .filter_map(gone)
-                .filter(|id| begun_messages.contains(id))
-                .collect(),
-        }
-    }
+/// How far an entry has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    packet_id: Option<u16>,
+    released: bool,
+}
 
-    fn covers(&self, op: &Op) -> bool {
-        match op {
-            Op::Entry(row) => self.entries.contains(&row.entry),
-            Op::EntrySent { entry, .. } | Op::EntryEnd { entry } => self.entries.contains(entry),
-            Op::Message { id, .. } | Op::MessageEnd { id } => self.messages.contains(id),
-            _ => false,
+impl Merged {
+    fn of(ops: &[Op]) -> Self {
+        let mut entries = HashMap::new();
+        let mut begun = HashSet::new();
+        let mut passing_messages = HashSet::new();
+        for op in ops {
+            match op {
+                Op::Entry(row) => {
+                    let packet_id = row.packet_id;
+                    let released = row.released;
+                    let sent = Sent {
+                        packet_id,
+                        released,
+                    };
+                    entries.insert(row.entry, Some(sent));
+                }
+                Op::EntrySent {
+                    entry,
+                    packet_id,
+                    released,
+                } => {
+                    if let Some(state) = entries.get_mut(entry) {
+                        let packet_id = Some(*packet_id);
+                        let released = *released;
+                        *state = Some(Sent {
+                            packet_id,
+                            released,
+                        });
+                    }
+                }
+                Op::EntryEnd { entry } => {
+                    if let Some(state) = entries.get_mut(entry) {
+                        *state = None;
+                    }
+                }
+                Op::Message { id, .. } => {
+                    begun.insert(*id);
+                }
+                Op::MessageEnd { id } if begun.contains(id) => {
+                    passing_messages.insert(*id);
+                }
+                _ => {}
+            }
+        }
+        Self {
+            entries,
+            passing_messages,
         }
     }
 }
@@ -210,16 +238,10 @@ impl Fleeting {
 fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
     match op {
         Op::Session(row) => put_session(tx, row),
-        Op::SessionEnd { client_id } => end_session(tx, client_id),
         Op::Subscription {
             client_id,
             subscription,
         } => put_subscription(tx, client_id, subscription),
-        Op::SubscriptionEnd { client_id, filter } => run(
-            tx,
-            "DELETE FROM session_subscriptions WHERE client_id = ?1 AND filter = ?2",
-            &params![client_id, filter],
-        ),
         Op::Inbound {
             client_id,
             packet_id,
@@ -227,14 +249,6 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
             tx,
             "INSERT INTO session_inbound (client_id, packet_id) VALUES (?1, ?2) \
              ON CONFLICT (client_id, packet_id) DO NOTHING",
-            &params![client_id, *packet_id],
-        ),
-        Op::InboundEnd {
-            client_id,
-            packet_id,
-        } => run(
-            tx,
-            "DELETE FROM session_inbound WHERE client_id = ?1 AND packet_id = ?2",
             &params![client_id, *packet_id],
         ),
         Op::Message {
@@ -249,12 +263,18 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
                 &params![number(*id), body, *expires_at],
             )
         }
-        Op::MessageEnd { id } => run(
-            tx,
-            "DELETE FROM messages WHERE id = ?1",
-            &params![number(*id)],
-        ),
-        Op::Entry(row) => put_entry(tx, row),
+        Op::Entry(row) => {
+            let packet_id = row.packet_id;
+            let released = row.released;
+            put_entry(
+                tx,
+                row,
+                Sent {
+                    packet_id,
+                    released,
+                },
+            )
+        }
         Op::EntrySent {
             entry,
             packet_id,
@@ -264,18 +284,48 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
             "UPDATE session_messages SET packet_id = ?2, released = ?3 WHERE entry = ?1",
             &params![number(*entry), *packet_id, *released],
         ),
-        Op::EntryEnd { entry } => run(
-            tx,
-            "DELETE FROM session_messages WHERE entry = ?1",
-            &params![number(*entry)],
-        ),
         Op::Retained(row) => put_retained(tx, row),
-        Op::RetainedEnd { topic } => {
-            run(tx, "DELETE FROM retained WHERE topic = ?1", &params![topic])
-        }
         Op::History(row) => history::put(tx, row),
         Op::HistoryEnd { id, at, reason } => history::end(tx, id, *at, reason),
+        Op::SessionEnd { .. }
+        | Op::SubscriptionEnd { .. }
+        | Op::InboundEnd { .. }
+        | Op::MessageEnd { .. }
+        | Op::EntryEnd { .. }
+        | Op::RetainedEnd { .. } => end_one(tx, op),
     }
+}
+
+/// The ops that remove something.
+fn end_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
+    let (sql, key) = match op {
+        Op::SessionEnd { client_id } => return end_session(tx, client_id),
+        Op::SubscriptionEnd { client_id, filter } => (
+            "DELETE FROM session_subscriptions WHERE client_id = ?1 AND filter = ?2",
+            params![client_id, filter].to_vec(),
+        ),
+        Op::InboundEnd {
+            client_id,
+            packet_id,
+        } => (
+            "DELETE FROM session_inbound WHERE client_id = ?1 AND packet_id = ?2",
+            params![client_id, *packet_id].to_vec(),
+        ),
+        Op::MessageEnd { id } => (
+            "DELETE FROM messages WHERE id = ?1",
+            params![number(*id)].to_vec(),
+        ),
+        Op::EntryEnd { entry } => (
+            "DELETE FROM session_messages WHERE entry = ?1",
+            params![number(*entry)].to_vec(),
+        ),
+        Op::RetainedEnd { topic } => (
+            "DELETE FROM retained WHERE topic = ?1",
+            params![topic].to_vec(),
+        ),
+        _ => return Ok(()),
+    };
+    run(tx, sql, &key)
 }
 
 fn put_session(tx: &mut Tx<'_>, row: &SessionRow) -> Result<(), StorageError> {
@@ -347,7 +397,7 @@ fn put_subscription(
     )
 }
 
-fn put_entry(tx: &mut Tx<'_>, row: &EntryRow) -> Result<(), StorageError> {
+fn put_entry(tx: &mut Tx<'_>, row: &EntryRow, sent: Sent) -> Result<(), StorageError> {
     run(
         tx,
         "INSERT INTO session_messages (entry, holder, message, qos, retain, identifier, \
@@ -359,8 +409,8 @@ fn put_entry(tx: &mut Tx<'_>, row: &EntryRow) -> Result<(), StorageError> {
             row.qos,
             row.retain,
             row.identifier,
-            row.packet_id,
-            row.released,
+            sent.packet_id,
+            sent.released,
         ],
     )
 }

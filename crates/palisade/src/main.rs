@@ -1,2 +1,154 @@
-//! The Palisade server and command line.
-fn main() {}
+//! The Palisade server and command line in one binary.
+//!
+//! It reads the configuration, builds every capability with the ports it asks for, runs them and
+//! stops them. It holds no behaviour of its own beyond that: what a command does, any AWS client
+//! can do through the same doors.
+
+mod adapters;
+mod arguments;
+mod assembly;
+mod bundle;
+mod client;
+mod command;
+mod config;
+mod data_dir;
+mod device;
+mod installation;
+mod listeners;
+mod logging;
+mod output;
+mod profile;
+mod run_file;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, Parser as _};
+
+use arguments::{Arguments, Command, Common, ConfigCommand, MasterKeyCommand, PolicyCommand};
+use client::{Client, Refused};
+use config::{Config, Resolved, Sources};
+use data_dir::DataDir;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("palisade")
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough: `palisade … | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word of a failed command")]
+            {
+                eprintln!("palisade: {error:#}");
+            }
+            exit_code(&error)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// 1 failed, 2 usage, 3 not found, 4 denied, 5 conflict.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let status = error
+        .downcast_ref::<Refused>()
+        .map(|refused| refused.status.as_u16());
+    let denied = error.downcast_ref::<device::Refusal>().is_some();
+    ExitCode::from(match status {
+        Some(400) => 2,
+        Some(404) => 3,
+        Some(401 | 403) => 4,
+        Some(409) => 5,
+        _ if denied => 4,
+        _ => 1,
+    })
+}
+
+/// Flags over environment over file over defaults.
+fn resolved(common: &Common, flags: Vec<(String, String)>) -> Result<Resolved> {
+    let mut all = Vec::new();
+    if let Some(dir) = &common.data_dir {
+        all.push(("data_dir".to_owned(), dir.display().to_string()));
+    }
+    for pair in &common.set {
+        let (key, value) = pair
+            .split_once('=')
+            .with_context(|| format!("--set {pair}: write KEY=VALUE"))?;
+        all.push((key.to_owned(), value.to_owned()));
+    }
+    all.extend(flags);
+    let sources = Sources {
+        flags: all,
+        environment: std::env::vars().collect(),
+        file: common.config.clone(),
+    };
+    Resolved::resolve(&sources)
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let Arguments { common, command } = arguments;
+    let output = common.output;
+    let flags = match &command {
+        Command::Up(up) => up.settings(),
+        _ => Vec::new(),
+    };
+    if let Command::Completions { shell } = command {
+        let mut program = Arguments::command();
+        clap_complete::generate(shell, &mut program, "palisade", &mut std::io::stdout());
+        return Ok(());
+    }
+    let resolved = resolved(&common, flags)?;
+    if let Command::Config(ConfigCommand::Explain) = command {
+        return command::explain::run(output, &resolved);
+    }
+    let config = Config::from_resolved(&resolved)?;
+    let data_dir = DataDir::at(&config.data_dir);
+    let client = || Client::from_profile(&data_dir.aws_config());
+    match command {
+        Command::Up(up) => command::up::run(config, up.renew_server_ca).await,
+        Command::Down(down) => command::down::run(&data_dir, down.purge).await,
+        Command::Doctor => command::doctor::run(&config, output).await,
+        Command::Env => command::env::run(&data_dir),
+        Command::Operations => command::operations::run(output),
+        Command::Thing(thing) => command::thing::run(&client()?, &data_dir, output, &thing).await,
+        Command::Pub(publish) => match &publish.bundle {
+            Some(path) => {
+                let bundle = bundle::Bundle::read(path)?;
+                command::messages::publish_as(&bundle, &publish).await
+            }
+            None => command::messages::publish(&client()?, &publish).await,
+        },
+        Command::Sub(subscribe) => command::messages::subscribe(output, &subscribe).await,
+        Command::Connections(connections) => {
+            command::connections::run(&client()?, output, &connections).await
+        }
+        Command::Policy(PolicyCommand::Test {
+            thing,
+            action,
+            resource,
+        }) => command::policy::run(&client()?, output, &thing, &action, &resource).await,
+        Command::Why(why) => command::why::run(&client()?, output, why.id.as_deref()).await,
+        Command::Revoke(revoke) => {
+            let (certificate, thing) = (revoke.certificate.as_deref(), revoke.thing.as_deref());
+            command::revoke::run(&client()?, output, certificate, thing).await
+        }
+        Command::Admin(admin) => command::admin::run(&config, &admin).await,
+        Command::MasterKey(MasterKeyCommand::Rotate) => {
+            command::admin::rotate_master_key(&config).await
+        }
+        Command::Demo(demo) => command::demo::run(&config.data_dir, demo.exit).await,
+        Command::Config(_) | Command::Completions { .. } => Ok(()),
+    }
+}

@@ -1,3 +1,5 @@
+use model::Profile;
+
 use super::*;
 
 fn parse(text: &str) -> Result<BrokerConfig, String> {

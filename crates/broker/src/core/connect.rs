@@ -1,26 +1,23 @@
-//! CONNECT: who may come in, whose session it is, and what the client is told.
+//! CONNECT: who may come in, and what those are told who may not.
 //!
 //! Nothing is changed before everything was judged: a refused CONNECT leaves the session it named,
 //! and whoever is connected with it, as they were.
 
-use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
-use std::time::Instant;
 
 use device_api::{DisconnectReason, Reserved};
 use model::ClientId;
 use mqtt::packet::{ConnAck, ConnAckProperties, Connect, Will};
-use mqtt::session::{Inbound, KeepAlive, Outbound};
 use mqtt::{Packet, QoS, ReasonCode, Receiver, Version};
 use policy::{DeviceAction, Resource};
 
 use super::arena::Key;
-use super::connection::{Connection, Peer, Serving, State};
+use super::connection::{Connection, Peer, State};
 use super::depart::history_row;
 use super::enforce::{Access, Cleared, topic_hash};
 use super::rate::Bucket;
-use super::session::{LastWill, Owner, Session};
-use super::{Core, End, Now, Timer};
+use super::session::{LastWill, Owner};
+use super::{Core, End, Now};
 use crate::config::ConnectDenied;
 use crate::store::{HistoryRow, Op};
 
@@ -49,15 +46,15 @@ impl Refusal {
 }
 
 /// A CONNECT that was judged good.
-struct Admitted {
-    client_id: Arc<str>,
+pub(super) struct Admitted {
+    pub(super) client_id: Arc<str>,
     /// Whether we chose the client id.
-    assigned: bool,
-    access: Access,
-    owner: Owner,
-    expiry_s: u32,
-    keep_alive_s: u16,
-    will: Option<Box<LastWill>>,
+    pub(super) assigned: bool,
+    pub(super) access: Access,
+    pub(super) owner: Owner,
+    pub(super) expiry_s: u32,
+    pub(super) keep_alive_s: u16,
+    pub(super) will: Option<Box<LastWill>>,
 }
 
 impl Core {
@@ -301,201 +298,6 @@ impl Core {
             return Err(Refusal::new(ReasonCode::QuotaExceeded, "TOO_MANY_SESSIONS"));
         }
         Ok(())
-    }
-
-    /// Takes the client in: its session, CONNACK, events, and what waits for it.
-    fn serve(
-        &mut self,
-        now: Now,
-        key: Key<Connection>,
-        peer: Peer,
-        connect: &Connect,
-        admitted: Admitted,
-    ) {
-        let resumed = self.take_over(now, &admitted, connect.clean_start);
-        let window = self.window(connect);
-        let (session, present) = match resumed {
-            Some(session) => (session, true),
-            None => (
-                self.new_session(now, &peer, connect, &admitted, window),
-                false,
-            ),
-        };
-        let connack = self.connack(connect, &admitted, present);
-        let Admitted {
-            client_id,
-            access,
-            owner,
-            expiry_s,
-            keep_alive_s,
-            will,
-            ..
-        } = admitted;
-        let presence = self.presences.connected(&client_id, now.wall);
-        let thing: Option<Arc<str>> = access.thing().map(|thing| thing.name.as_str().into());
-        if let Some(found) = self.sessions.get_mut(session) {
-            if expiry_s > 0 && !found.stored {
-                found.stored = true;
-                self.stored_sessions += 1;
-            }
-            found.principal = peer.principal.certificate.clone();
-            found.owner = owner;
-            found.thing = thing.clone();
-            found.expiry_s = expiry_s;
-            found.version = connect.version;
-            found.keep_alive_s = keep_alive_s;
-            found.presence = presence;
-            found.connected_at = now.wall;
-            found.left = None;
-            found.held = 0;
-            found.connection = Some(key);
-            found.will = will;
-            found.outbound.reconnect(window);
-            let (receive_maximum, aliases) = self.settings.limits.inbound();
-            found.inbound.reconnect(receive_maximum, aliases);
-        }
-        self.store_session(session);
-        let row = history_row(&peer, Some(&client_id), thing.as_deref(), now.wall);
-        self.journal.write(Op::History(Box::new(row)));
-        let keep_alive = KeepAlive::new(keep_alive_s, now.instant);
-        self.wake_for(key, keep_alive.deadline());
-        let serving = Serving {
-            session,
-            client_id: Arc::clone(&client_id),
-            receiver: Receiver::of_connect(connect),
-            window,
-            access,
-            keep_alive,
-            publishes: self
-                .limits()
-                .publishes_per_s
-                .map(|r| Bucket::full(r, now.instant)),
-            publish_bytes: self
-                .limits()
-                .publish_bytes_per_s
-                .map(|rate| Bucket::full(rate, now.instant)),
-            presence,
-        };
-        let exclusive = super::depart::exclusive_thing(&serving);
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.state = State::Serving(Box::new(serving));
-        }
-        self.counters.connects += 1;
-        self.send(key, &connack);
-        tracing::info!(
-            principal = %peer.principal.certificate,
-            client.id = %client_id,
-            thing = thing.as_deref().unwrap_or_default(),
-            address = %peer.address,
-            session_present = present,
-            "connected"
-        );
-        self.report_connected(now, &peer, &client_id, exclusive.as_deref(), presence);
-        if present {
-            self.recheck_subscriptions(now, key);
-            self.drain(now, session);
-        }
-    }
-
-    fn wake_for(&mut self, key: Key<Connection>, deadline: Option<Instant>) {
-        if let Some(at) = deadline {
-            self.wake_at(at, Timer::KeepAlive(key));
-        }
-    }
-
-    /// Ends whoever is connected under the client id, and whatever session must not be resumed.
-    /// What is left is resumed.
-    // spec aws-iot [MQ-11], [MQ-25]; spec mqtt5 [MQTT-3.1.4-3]
-    fn take_over(
-        &mut self,
-        now: Now,
-        admitted: &Admitted,
-        clean_start: bool,
-    ) -> Option<Key<Session>> {
-        let key = *self.clients.get(&admitted.client_id)?;
-        if let Some(live) = self.sessions.get(key)?.connection {
-            let reason = DisconnectReason::DuplicateClientId;
-            self.depart(now, live, &End::new(reason, ReasonCode::SessionTakenOver));
-        }
-        let session = self.sessions.get(key)?;
-        if clean_start || session.owner != admitted.owner {
-            self.end_session(now, key);
-            return None;
-        }
-        Some(key)
-    }
-
-    fn new_session(
-        &mut self,
-        now: Now,
-        peer: &Peer,
-        connect: &Connect,
-        admitted: &Admitted,
-        window: NonZeroU16,
-    ) -> Key<Session> {
-        let (receive_maximum, aliases) = self.settings.limits.inbound();
-        let session = self.sessions.insert(Session {
-            client_id: Arc::clone(&admitted.client_id),
-            owner: admitted.owner.clone(),
-            principal: peer.principal.certificate.clone(),
-            thing: None,
-            expiry_s: admitted.expiry_s,
-            stored: false,
-            version: connect.version,
-            keep_alive_s: admitted.keep_alive_s,
-            presence: 0,
-            connected_at: now.wall,
-            left: None,
-            connection: None,
-            subscriptions: std::collections::BTreeMap::new(),
-            groups: Vec::new(),
-            queue: std::collections::VecDeque::new(),
-            outbound: Outbound::new(window),
-            released: std::collections::BTreeMap::new(),
-            inbound: Inbound::new(receive_maximum, aliases),
-            held: 0,
-            will: None,
-        });
-        self.clients
-            .insert(Arc::clone(&admitted.client_id), session);
-        session
-    }
-
-    /// How many messages may be in flight to the client.
-    fn window(&self, connect: &Connect) -> NonZeroU16 {
-        let ours = NonZeroU16::new(self.limits().inflight_max).unwrap_or(NonZeroU16::MIN);
-        connect
-            .properties
-            .receive_maximum
-            .map_or(ours, |theirs| theirs.min(ours))
-    }
-
-    // spec aws-iot [MQ-13], [MQ-14], [MQ-20]
-    fn connack(&self, connect: &Connect, admitted: &Admitted, session_present: bool) -> Packet {
-        let limits = self.limits();
-        let aws = limits.profile == model::Profile::Aws;
-        let asked_expiry = connect.properties.session_expiry_s.unwrap_or(0);
-        let keep_alive_differs = admitted.keep_alive_s != connect.keep_alive_s;
-        Packet::ConnAck(Box::new(ConnAck {
-            session_present,
-            reason: ReasonCode::Success,
-            properties: ConnAckProperties {
-                session_expiry_s: (asked_expiry != admitted.expiry_s).then_some(admitted.expiry_s),
-                receive_maximum: NonZeroU16::new(limits.receive_maximum),
-                maximum_qos: (!limits.qos2).then_some(QoS::AtLeastOnce),
-                retain_available: Some(true),
-                packet_bytes_max: NonZeroU32::new(limits.packet_bytes_max),
-                assigned_client_id: admitted
-                    .assigned
-                    .then(|| admitted.client_id.as_ref().to_owned()),
-                topic_alias_maximum: Some(limits.topic_alias_max),
-                wildcard_subscription_available: Some(true),
-                subscription_identifiers_available: Some(limits.subscription_identifiers),
-                shared_subscription_available: Some(true),
-                server_keep_alive_s: (aws || keep_alive_differs).then_some(admitted.keep_alive_s),
-                ..ConnAckProperties::default()
-            },
-        }))
     }
 
     fn refuse(

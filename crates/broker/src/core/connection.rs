@@ -77,7 +77,6 @@ pub(crate) struct Serving {
     pub(crate) session: Key<Session>,
     pub(crate) client_id: Arc<str>,
     pub(crate) receiver: Receiver,
-    pub(crate) window: NonZeroU16,
     pub(crate) access: Access,
     pub(crate) keep_alive: KeepAlive,
     /// How often it may publish, where that is limited.

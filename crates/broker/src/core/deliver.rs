@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use mqtt::packet::{Ack, SubscriptionIdentifier};
-use mqtt::session::{Resend, SessionError};
+use mqtt::session::Resend;
 use mqtt::{DeliveryClass, Packet, PublishImage, QoS, Version};
 use policy::{DeviceAction, Resource};
 
@@ -21,9 +21,8 @@ use super::arena::Key;
 use super::connection::Connection;
 use super::message::{Entry, Life, Message, Terms};
 use super::session::{Session, SubscriptionOptions};
-use super::{Core, Effect, End, Gated, Now};
+use super::{Core, Effect, Gated, Now};
 use crate::store::Op;
-use device_api::DisconnectReason;
 
 /// What became of a message that was offered to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,7 +254,8 @@ impl Core {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        if !after_disk && session.held == 0 {
+        let waits = after_disk && !self.journal.is_persisted(self.journal.written());
+        if !waits && session.held == 0 {
             if let Some(found) = self.connections.get_mut(connection) {
                 found.send_image(image, packet_id, dup);
                 self.announce(connection);
@@ -445,11 +445,12 @@ impl Core {
                 },
             };
             match again {
-                Again::Release(ack) => self.send(connection, &Packet::PubRel(ack)),
+                Again::Release(ack) => self.release(key, connection, ack),
                 Again::Publish {
                     packet_id,
                     message,
                     terms,
+                    stored,
                 } => {
                     let image = self
                         .may_receive(now, key, &message)
@@ -457,29 +458,32 @@ impl Core {
                         .flatten();
                     match image {
                         Some(image) => {
-                            self.transmit(key, connection, &image, Some(packet_id), true, false);
+                            let after_disk = stored && terms.qos == QoS::ExactlyOnce;
+                            let packet_id = Some(packet_id);
+                            self.transmit(key, connection, &image, packet_id, true, after_disk);
                         }
-                        None => self.give_up(key, packet_id, terms.qos),
+                        None => self.give_up(key, connection, packet_id, terms.qos),
                     }
                 }
             }
         }
     }
 
-    /// Forgets a message in flight that may not be sent again.
-    fn give_up(&mut self, key: Key<Session>, packet_id: NonZeroU16, qos: QoS) {
-        let Some(session) = self.sessions.get_mut(key) else {
+    /// Forgets a message in flight that may not be sent again. A QoS 2 client may have it: its
+    /// packet id is free only once the client says so.
+    fn give_up(
+        &mut self,
+        key: Key<Session>,
+        connection: Key<Connection>,
+        packet_id: NonZeroU16,
+        qos: QoS,
+    ) {
+        if qos == QoS::ExactlyOnce {
+            self.recorded(key, connection, &Ack::success(packet_id));
             return;
-        };
-        let unspecified = mqtt::ReasonCode::UnspecifiedError;
-        let entry = match qos {
-            QoS::ExactlyOnce => session
-                .outbound
-                .pubrec(packet_id, unspecified)
-                .ok()
-                .and_then(|answer| answer.message),
-            QoS::AtMostOnce | QoS::AtLeastOnce => session.outbound.puback(packet_id).ok().flatten(),
-        };
+        }
+        let session = self.sessions.get_mut(key);
+        let entry = session.and_then(|session| session.outbound.puback(packet_id).ok().flatten());
         if let Some(entry) = entry {
             self.finish(entry, false);
         }
@@ -491,87 +495,6 @@ impl Core {
             self.effects.push(Effect::Confirmed { token, delivered });
         }
         self.ledger.end(entry, &mut self.journal);
-    }
-
-    /// The session behind a connection that serves.
-    pub(super) fn session_of(&self, connection: Key<Connection>) -> Option<Key<Session>> {
-        let serving = self.connections.get(connection)?.serving()?;
-        Some(serving.session)
-    }
-
-    pub(super) fn on_puback(&mut self, now: Now, connection: Key<Connection>, ack: &Ack) {
-        let Some(key) = self.session_of(connection) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(key) else {
-            return;
-        };
-        match session.outbound.puback(ack.packet_id) {
-            Ok(Some(entry)) => self.finish(entry, !ack.reason.is_error()),
-            Ok(None) => (),
-            Err(error) => return self.break_off(connection, &error),
-        }
-        self.drain(now, key);
-    }
-
-    pub(super) fn on_pubrec(&mut self, now: Now, connection: Key<Connection>, ack: &Ack) {
-        let Some(key) = self.session_of(connection) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(key) else {
-            return;
-        };
-        let since = self.journal.written();
-        match session.outbound.pubrec(ack.packet_id, ack.reason) {
-            Ok(answer) => {
-                match answer.message {
-                    Some(entry) if ack.reason.is_error() => self.finish(entry, false),
-                    Some(entry) => {
-                        if entry.stored {
-                            let (entry, packet_id) = (entry.id, ack.packet_id.get());
-                            let released = true;
-                            self.journal.write(Op::EntrySent {
-                                entry,
-                                packet_id,
-                                released,
-                            });
-                        }
-                        session.released.insert(ack.packet_id, entry);
-                    }
-                    None => (),
-                }
-                if let Some(pubrel) = answer.pubrel {
-                    let packet = Packet::PubRel(pubrel);
-                    self.gate(since, Gated::Send { connection, packet });
-                }
-            }
-            Err(error) => return self.break_off(connection, &error),
-        }
-        self.drain(now, key);
-    }
-
-    pub(super) fn on_pubcomp(&mut self, now: Now, connection: Key<Connection>, ack: &Ack) {
-        let Some(key) = self.session_of(connection) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(key) else {
-            return;
-        };
-        match session.outbound.pubcomp(ack.packet_id) {
-            Ok(_) => {
-                if let Some(entry) = session.released.remove(&ack.packet_id) {
-                    self.finish(entry, true);
-                }
-            }
-            Err(error) => return self.break_off(connection, &error),
-        }
-        self.drain(now, key);
-    }
-
-    /// The client broke the rules of an exchange.
-    pub(super) fn break_off(&mut self, connection: Key<Connection>, error: &SessionError) {
-        let end = End::new(DisconnectReason::ClientError, error.reason_code());
-        self.end(connection, end.because(error.to_string()));
     }
 
     /// Drops what has expired while it waited, so that it does not take up the bounds.
@@ -603,5 +526,6 @@ enum Again {
         packet_id: NonZeroU16,
         message: Rc<Message>,
         terms: Terms,
+        stored: bool,
     },
 }

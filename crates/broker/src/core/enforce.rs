@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use gateway::{Denial, Door};
-use model::{CertificateId, Timestamp};
+use model::{CertificateId, Profile, Timestamp};
 use mqtt::TopicName;
 use policy::{Authorizer, DeviceAction, Facts, Hardening, Request, Resource, Verdict};
 
@@ -83,6 +83,22 @@ struct Remembered {
 pub(crate) struct Grounds {
     pub(crate) scope: policy::Scope,
     pub(crate) hardening: Hardening,
+}
+
+impl Grounds {
+    pub(crate) fn new(scope: &model::Scope, profile: Profile) -> Self {
+        Self {
+            scope: policy::Scope {
+                partition: scope.partition.clone(),
+                region: scope.region.to_string(),
+                account: scope.account.to_string(),
+            },
+            hardening: match profile {
+                Profile::Standard => Hardening::standard(),
+                Profile::Aws => Hardening::aws(),
+            },
+        }
+    }
 }
 
 impl Access {

@@ -50,6 +50,11 @@ impl Journal {
         self.written - self.persisted
     }
 
+    /// Whether something was written since it was last taken.
+    pub(crate) fn has_batch(&self) -> bool {
+        !self.ops.is_empty()
+    }
+
     /// Takes what was written since the last time; `None` when nothing was.
     pub(crate) fn take(&mut self) -> Option<Batch> {
         if self.ops.is_empty() {

@@ -145,9 +145,9 @@ impl Core {
         Ok(self.journal.written())
     }
 
-    /// Whether every op up to `sequence` is on the disk.
-    pub(crate) fn is_persisted(&self, sequence: u64) -> bool {
-        self.journal.is_persisted(sequence)
+    /// The sequence of the last op: what is done so far is on the disk once this is.
+    pub(crate) fn written(&self) -> u64 {
+        self.journal.written()
     }
 
     /// The retained message of `topic`.

@@ -114,7 +114,6 @@ impl Core {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        let since = self.journal.written();
         match session.inbound.release(ack.packet_id) {
             Ok(pubcomp) => {
                 if session.stored && !pubcomp.reason.is_error() {
@@ -125,8 +124,7 @@ impl Core {
                 }
                 // The id is free for a new message once the client has PUBCOMP; had the disk
                 // still the old one after a crash, that message would be taken for a repeat.
-                let packet = Packet::PubComp(pubcomp);
-                self.gate(since, Gated::Send { connection, packet });
+                self.send_behind_disk(key, connection, Packet::PubComp(pubcomp));
             }
             Err(error) => self.break_off(connection, &error),
         }
@@ -357,6 +355,12 @@ impl Core {
 
     /// Gives a message to every subscription that selects it.
     fn route(&mut self, now: Now, message: &Rc<Message>, _cleared: Cleared) {
+        // spec aws-iot [RT-1], [MQ-44]: a wide filter such as `$aws/#` selects only what may be
+        // subscribed to.
+        let reserved = Reserved::classify(message.topic().as_str());
+        if reserved.is_some_and(|reserved| !reserved.subscribe_allowed) {
+            return;
+        }
         let mut targets = std::mem::take(&mut self.targets);
         self.routes.matches(message.topic(), |target, options| {
             targets.push((*target, *options));

@@ -51,6 +51,11 @@ impl RestsOn {
         }
     }
 
+    /// Everybody.
+    pub(crate) fn all(&self) -> Vec<CertificateId> {
+        self.principals.keys().cloned().collect()
+    }
+
     /// Those whose access may differ after a change of `topic` and `key`.
     pub(crate) fn touched(&self, topic: &str, key: &str) -> Vec<CertificateId> {
         let Some(topic) = TOPICS.into_iter().find(|known| *known == topic) else {

@@ -47,13 +47,6 @@ impl Owner {
         let id = text.strip_prefix(PRINCIPAL_PREFIX)?;
         CertificateId::parse(id).ok().map(Self::Principal)
     }
-
-    pub(crate) fn thing(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::Thing(name) => Some(name),
-            Self::Principal(_) => None,
-        }
-    }
 }
 
 impl fmt::Display for Owner {

@@ -145,7 +145,7 @@ impl World {
         self.set_clock(end);
     }
 
-    fn set_clock(&mut self, instant: std::time::Instant) {
+    fn set_clock(&mut self, instant: Instant) {
         let passed = instant.saturating_duration_since(self.now.instant);
         self.now.wall = self.now.wall.after(passed);
         self.now.instant = self.now.instant.max(instant);

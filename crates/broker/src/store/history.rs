@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use device_api::DisconnectReason;
 use model::{ApiError, Timestamp};
 use serde::Serialize;
 use storage::{Row, StorageError, Tx, params};
@@ -132,17 +133,30 @@ fn read(row: &Row) -> Result<HistoryRow, StorageError> {
     })
 }
 
-/// Forgets what is older than 31 days, a bounded number per run; true when more is left.
+/// Closes what a crash left open: at the start nobody is connected.
+///
+/// # Errors
+/// When the database cannot take it.
+pub(crate) fn close_open(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StorageError> {
+    let reason = DisconnectReason::ServerError.as_str();
+    tx.execute(
+        "UPDATE connection_history SET disconnected_at = ?1, reason = ?2 \
+         WHERE disconnected_at IS NULL",
+        &params![now, reason],
+    )
+    .map(|_| ())
+}
+
+/// Forgets what is older than 31 days, a bounded number per run; how many.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub(crate) fn reconcile(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, StorageError> {
+pub(crate) fn reconcile(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StorageError> {
     let kept_ms = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
     let before = Timestamp::from_millis(now.millis().saturating_sub(kept_ms));
-    let removed = tx.execute(
+    tx.execute(
         "DELETE FROM connection_history WHERE id IN (SELECT id FROM connection_history \
          WHERE connected_at < ?1 ORDER BY connected_at, id LIMIT ?2)",
         &params![before, REMOVED_MAX],
-    )?;
-    Ok(removed >= u64::from(REMOVED_MAX))
+    )
 }

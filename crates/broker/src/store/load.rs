@@ -1,17 +1,16 @@
-//! Everything the broker kept, read once at start.
+//! Everything the broker kept, read once at start, a bounded number of rows at a time.
 //!
-//! Rows that do not make sense any more (a message that nobody waits for, an entry without its
-//! message) are left behind by nothing we know; they are counted, logged and skipped, because a
-//! broker that does not start helps nobody.
+//! An entry without its message or without somebody to wait for it is known by nothing we do; the
+//! core logs and forgets it, because a broker that does not start helps nobody.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use device_api::DisconnectReason;
 use model::Timestamp;
-use storage::{Row, StorageError, Tx};
+use storage::{Row, StorageError, Tx, Value, params};
 
 use super::{EntryRow, MESSAGE, RETAINED, RetainedRow, SessionRow, SubscriptionRow, WILL};
-use device_api::DisconnectReason;
 
 /// What was kept.
 #[derive(Debug, Default)]
@@ -39,6 +38,9 @@ pub(crate) struct StoredMessage {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
+/// Rows read by one statement.
+const ROWS_MAX: u32 = 4096;
+
 /// Reads it all, in one transaction.
 ///
 /// # Errors
@@ -48,29 +50,8 @@ pub(crate) fn load(tx: &mut Tx<'_>) -> Result<Stored, StorageError> {
     for session in sessions_alone(tx)? {
         sessions.insert(session.row.client_id.clone(), session);
     }
-    for row in tx.query(
-        "SELECT client_id, filter, qos, no_local, retain_as_published, identifier \
-         FROM session_subscriptions ORDER BY client_id, filter",
-        &[],
-    )? {
-        if let Some(session) = sessions.get_mut(&row.text(0)?) {
-            session.subscriptions.push(SubscriptionRow {
-                filter: row.text(1)?,
-                qos: small(&row, 2)?,
-                no_local: row.bool(3)?,
-                retain_as_published: row.bool(4)?,
-                identifier: opt_small(&row, 5)?,
-            });
-        }
-    }
-    for row in tx.query(
-        "SELECT client_id, packet_id FROM session_inbound ORDER BY client_id, packet_id",
-        &[],
-    )? {
-        if let Some(session) = sessions.get_mut(&row.text(0)?) {
-            session.inbound.push(small(&row, 1)?);
-        }
-    }
+    subscriptions(tx, &mut sessions)?;
+    inbound(tx, &mut sessions)?;
     Ok(Stored {
         sessions: sessions.into_values().collect(),
         messages: messages(tx)?,
@@ -79,91 +60,182 @@ pub(crate) fn load(tx: &mut Tx<'_>) -> Result<Stored, StorageError> {
     })
 }
 
+/// Every row of a statement that takes the last key seen and a limit, in the order of its keys.
+fn every<T>(
+    tx: &mut Tx<'_>,
+    sql: &'static str,
+    first: Vec<Value>,
+    key: fn(&Row) -> Result<Vec<Value>, StorageError>,
+    read: fn(&Tx<'_>, &Row) -> Result<T, StorageError>,
+) -> Result<Vec<T>, StorageError> {
+    let mut all = Vec::new();
+    let mut after = first;
+    loop {
+        let mut parameters = after;
+        parameters.push(ROWS_MAX.into());
+        let rows = tx.query(sql, &parameters)?;
+        for row in &rows {
+            all.push(read(tx, row)?);
+        }
+        match rows.last() {
+            Some(last) if rows.len() >= ROWS_MAX as usize => after = key(last)?,
+            _ => return Ok(all),
+        }
+    }
+}
+
+fn text_key(row: &Row) -> Result<Vec<Value>, StorageError> {
+    Ok(vec![row.text(0)?.into()])
+}
+
+fn number_key(row: &Row) -> Result<Vec<Value>, StorageError> {
+    Ok(vec![row.int(0)?.into()])
+}
+
 fn sessions_alone(tx: &mut Tx<'_>) -> Result<Vec<StoredSession>, StorageError> {
-    let rows = tx.query(
+    every(
+        tx,
         "SELECT client_id, owner, principal, thing, expiry_s, version, keep_alive_s, presence, \
          connected_at, disconnected_at, disconnect_reason, will, will_delay_s FROM sessions \
-         ORDER BY client_id",
-        &[],
+         WHERE client_id > ?1 ORDER BY client_id LIMIT ?2",
+        params![""].to_vec(),
+        text_key,
+        session,
+    )
+}
+
+fn session(tx: &Tx<'_>, row: &Row) -> Result<StoredSession, StorageError> {
+    let will = match row.opt_blob(11)? {
+        Some(will) => Some(tx.open(WILL, &will)?.into()),
+        None => None,
+    };
+    let reason = row.opt_text(10)?;
+    let reason = reason.and_then(|word| DisconnectReason::parse(&word));
+    Ok(StoredSession {
+        row: SessionRow {
+            client_id: row.text(0)?,
+            owner: row.text(1)?,
+            principal: row.text(2)?,
+            thing: row.opt_text(3)?,
+            expiry_s: small(row, 4)?,
+            version: small(row, 5)?,
+            keep_alive_s: small(row, 6)?,
+            presence: small(row, 7)?,
+            connected_at: row.time(8)?,
+            disconnected_at: row.opt_time(9)?,
+            disconnect_reason: reason.map(DisconnectReason::as_str),
+            will,
+            will_delay_s: small(row, 12)?,
+        },
+        subscriptions: Vec::new(),
+        inbound: Vec::new(),
+    })
+}
+
+fn subscriptions(
+    tx: &mut Tx<'_>,
+    sessions: &mut HashMap<String, StoredSession>,
+) -> Result<(), StorageError> {
+    let rows = every(
+        tx,
+        "SELECT client_id, filter, qos, no_local, retain_as_published, identifier \
+         FROM session_subscriptions WHERE client_id > ?1 OR (client_id = ?1 AND filter > ?2) \
+         ORDER BY client_id, filter LIMIT ?3",
+        params!["", ""].to_vec(),
+        |row| Ok(params![row.text(0)?, row.text(1)?].to_vec()),
+        |_, row| {
+            let subscription = SubscriptionRow {
+                filter: row.text(1)?,
+                qos: small(row, 2)?,
+                no_local: row.bool(3)?,
+                retain_as_published: row.bool(4)?,
+                identifier: opt_small(row, 5)?,
+            };
+            Ok((row.text(0)?, subscription))
+        },
     )?;
-    let mut sessions = Vec::with_capacity(rows.len());
-    for row in rows {
-        let will = match row.opt_blob(11)? {
-            Some(will) => Some(tx.open(WILL, &will)?.into()),
-            None => None,
-        };
-        let reason = row.opt_text(10)?;
-        let reason = reason.and_then(|word| DisconnectReason::parse(&word));
-        sessions.push(StoredSession {
-            row: SessionRow {
-                client_id: row.text(0)?,
-                owner: row.text(1)?,
-                principal: row.text(2)?,
-                thing: row.opt_text(3)?,
-                expiry_s: small(&row, 4)?,
-                version: small(&row, 5)?,
-                keep_alive_s: small(&row, 6)?,
-                presence: small(&row, 7)?,
-                connected_at: row.time(8)?,
-                disconnected_at: row.opt_time(9)?,
-                disconnect_reason: reason.map(DisconnectReason::as_str),
-                will,
-                will_delay_s: small(&row, 12)?,
-            },
-            subscriptions: Vec::new(),
-            inbound: Vec::new(),
-        });
+    for (client_id, subscription) in rows {
+        if let Some(session) = sessions.get_mut(&client_id) {
+            session.subscriptions.push(subscription);
+        }
     }
-    Ok(sessions)
+    Ok(())
+}
+
+fn inbound(
+    tx: &mut Tx<'_>,
+    sessions: &mut HashMap<String, StoredSession>,
+) -> Result<(), StorageError> {
+    let rows = every(
+        tx,
+        "SELECT client_id, packet_id FROM session_inbound \
+         WHERE client_id > ?1 OR (client_id = ?1 AND packet_id > ?2) \
+         ORDER BY client_id, packet_id LIMIT ?3",
+        params!["", 0_i64].to_vec(),
+        |row| Ok(params![row.text(0)?, row.int(1)?].to_vec()),
+        |_, row| Ok((row.text(0)?, small::<u16>(row, 1)?)),
+    )?;
+    for (client_id, packet_id) in rows {
+        if let Some(session) = sessions.get_mut(&client_id) {
+            session.inbound.push(packet_id);
+        }
+    }
+    Ok(())
 }
 
 fn messages(tx: &mut Tx<'_>) -> Result<HashMap<u64, StoredMessage>, StorageError> {
-    let rows = tx.query("SELECT id, body, expires_at FROM messages ORDER BY id", &[])?;
-    let mut messages = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let body = tx.open(MESSAGE, &row.blob(1)?)?.into();
-        let expires_at = row.opt_time(2)?;
-        messages.insert(small(&row, 0)?, StoredMessage { body, expires_at });
-    }
-    Ok(messages)
+    let rows = every(
+        tx,
+        "SELECT id, body, expires_at FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2",
+        params![0_i64].to_vec(),
+        number_key,
+        |tx, row| {
+            let body = tx.open(MESSAGE, &row.blob(1)?)?.into();
+            let expires_at = row.opt_time(2)?;
+            Ok((small(row, 0)?, StoredMessage { body, expires_at }))
+        },
+    )?;
+    Ok(rows.into_iter().collect())
 }
 
 fn entries(tx: &mut Tx<'_>) -> Result<Vec<EntryRow>, StorageError> {
-    let rows = tx.query(
+    every(
+        tx,
         "SELECT entry, holder, message, qos, retain, identifier, packet_id, released \
-         FROM session_messages ORDER BY entry",
-        &[],
-    )?;
-    let entry = |row: &Row| {
-        Ok(EntryRow {
-            entry: small(row, 0)?,
-            holder: row.text(1)?,
-            message: small(row, 2)?,
-            qos: small(row, 3)?,
-            retain: row.bool(4)?,
-            identifier: opt_small(row, 5)?,
-            packet_id: opt_small(row, 6)?,
-            released: row.bool(7)?,
-        })
-    };
-    rows.iter().map(entry).collect()
+         FROM session_messages WHERE entry > ?1 ORDER BY entry LIMIT ?2",
+        params![0_i64].to_vec(),
+        number_key,
+        |_, row| {
+            Ok(EntryRow {
+                entry: small(row, 0)?,
+                holder: row.text(1)?,
+                message: small(row, 2)?,
+                qos: small(row, 3)?,
+                retain: row.bool(4)?,
+                identifier: opt_small(row, 5)?,
+                packet_id: opt_small(row, 6)?,
+                released: row.bool(7)?,
+            })
+        },
+    )
 }
 
 fn retained(tx: &mut Tx<'_>) -> Result<Vec<RetainedRow>, StorageError> {
-    let rows = tx.query(
-        "SELECT topic, body, modified_at, expires_at FROM retained ORDER BY topic",
-        &[],
-    )?;
-    let mut retained = Vec::with_capacity(rows.len());
-    for row in rows {
-        retained.push(RetainedRow {
-            topic: row.text(0)?,
-            body: tx.open(RETAINED, &row.blob(1)?)?.into(),
-            modified_at: row.time(2)?,
-            expires_at: row.opt_time(3)?,
-        });
-    }
-    Ok(retained)
+    every(
+        tx,
+        "SELECT topic, body, modified_at, expires_at FROM retained WHERE topic > ?1 \
+         ORDER BY topic LIMIT ?2",
+        params![""].to_vec(),
+        text_key,
+        |tx, row| {
+            Ok(RetainedRow {
+                topic: row.text(0)?,
+                body: tx.open(RETAINED, &row.blob(1)?)?.into(),
+                modified_at: row.time(2)?,
+                expires_at: row.opt_time(3)?,
+            })
+        },
+    )
 }
 
 /// An integer of the type it was written from.

@@ -57,6 +57,32 @@ impl Disk {
             } => {
                 self.inbound.remove(&(client_id, packet_id));
             }
+            Op::Message { .. }
+            | Op::MessageEnd { .. }
+            | Op::Entry(_)
+            | Op::EntrySent { .. }
+            | Op::EntryEnd { .. } => self.apply_waiting(op),
+            Op::Retained(row) => {
+                self.retained.insert(row.topic.clone(), row);
+            }
+            Op::RetainedEnd { topic } => {
+                self.retained.remove(&topic);
+            }
+            Op::History(row) => {
+                self.history.insert(row.id, (row.client_id, row.reason));
+            }
+            Op::HistoryEnd { id, reason, .. } => {
+                let row = self
+                    .history
+                    .get_mut(&id)
+                    .expect("the connection was stored");
+                row.1 = Some(reason.to_owned());
+            }
+        }
+    }
+
+    fn apply_waiting(&mut self, op: Op) {
+        match op {
             Op::Message {
                 id,
                 body,
@@ -94,22 +120,7 @@ impl Disk {
                     "the entry was not stored"
                 );
             }
-            Op::Retained(row) => {
-                self.retained.insert(row.topic.clone(), row);
-            }
-            Op::RetainedEnd { topic } => {
-                self.retained.remove(&topic);
-            }
-            Op::History(row) => {
-                self.history.insert(row.id, (row.client_id, row.reason));
-            }
-            Op::HistoryEnd { id, reason, .. } => {
-                let row = self
-                    .history
-                    .get_mut(&id)
-                    .expect("the connection was stored");
-                row.1 = Some(reason.to_owned());
-            }
+            other => panic!("{other:?} is about nobody who waits"),
         }
     }
 

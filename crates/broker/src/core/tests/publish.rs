@@ -301,7 +301,7 @@ fn unacknowledged_publishes_are_bounded() {
         assert_eq!(world.told(client), expected);
         if version == V3 {
             // The third stays in the buffer until something was acknowledged.
-            assert_eq!(reading, receive::Reading::Paused);
+            assert_eq!(reading, Reading::Paused);
             world.sync();
             assert_eq!(world.told(client), "PUBACK(1) PUBACK(2)");
             world.core.received(world.now, client.key, &mut bytes);

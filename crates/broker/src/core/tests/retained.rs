@@ -37,7 +37,7 @@ fn subscribers_get_what_was_kept() {
                 world.advance(1000);
             }
             let client = world.join(&Device::new("d"), clean(version, "c"));
-            world.send(client, &super::subscribe(filter, 1));
+            world.send(client, &subscribe(filter, 1));
             assert_eq!(world.told(client), expected, "{profile:?} {filter}");
         }
     }
@@ -53,13 +53,13 @@ fn a_newer_one_replaces_and_an_empty_one_removes() {
     keep(&mut world, "a", "2");
     world.crash();
     let client = world.join(&Device::new("d"), clean(V5, "c"));
-    world.send(client, &super::subscribe("a", 0));
+    world.send(client, &subscribe("a", 0));
     assert_eq!(world.told(client), "SUBACK[0] a=2@0,retain");
     keep(&mut world, "a", "");
     assert_eq!(world.told(client), "a=@0", "the empty message is forwarded");
     world.crash();
     let client = world.join(&Device::new("d"), clean(V5, "c"));
-    world.send(client, &super::subscribe("a", 0));
+    world.send(client, &subscribe("a", 0));
     assert_eq!(world.told(client), "SUBACK[0]");
     assert_eq!(world.core.retained_count(), 0);
 }
@@ -100,7 +100,7 @@ fn an_expired_one_is_gone() {
     world.send(sender, &Packet::Publish(message));
     let look = |world: &mut World| {
         let client = world.join(&Device::new("d"), clean(V5, "c"));
-        world.send(client, &super::subscribe("a", 0));
+        world.send(client, &subscribe("a", 0));
         let found = world.told(client).contains("a=x");
         let listed = !world.core.retained_messages(world.now, "", 10).0.is_empty();
         assert_eq!(found, listed);
@@ -148,6 +148,6 @@ fn a_retained_message_is_judged_like_any_delivery() {
     keep(&mut world, "a", "x");
     let lines = ["Allow Connect *", "Allow Subscribe *"];
     let client = world.join(&Device::allowed("d", &policy(&lines)), clean(V5, "c"));
-    world.send(client, &super::subscribe("a", 1));
+    world.send(client, &subscribe("a", 1));
     assert_eq!(world.told(client), "SUBACK[1]");
 }

@@ -220,7 +220,7 @@ fn everything_kept_is_there_after_a_crash() {
     let sender = world.join(&Device::new("s"), clean(V5, "s"));
     world.send(sender, &Packet::Publish(publish("a/c", "new", 1, 5)));
     assert_eq!(world.told(client), "a/c=new@1#3");
-    world.send(client, &super::subscribe("+", 0));
+    world.send(client, &subscribe("+", 0));
     // The acknowledgement waits for the disk, the message need not.
     assert_eq!(world.told(client), "kept=r@0,retain SUBACK[0]");
     world.disk.check();

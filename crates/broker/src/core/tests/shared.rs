@@ -61,7 +61,7 @@ fn a_group_with_a_persistent_member_waits_for_one() {
         }
         // Whoever joins is a member like any other.
         let joined = world.join(&device, clean(V5, "n"));
-        world.send(joined, &super::subscribe("$share/g/a", 1));
+        world.send(joined, &subscribe("$share/g/a", 1));
         let told = world.told(joined);
         assert_eq!(
             told, "SUBACK[1] a=1@1#1 a=2@1#2",

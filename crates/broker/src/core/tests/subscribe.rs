@@ -7,7 +7,7 @@ use mqtt::packet::SubscriptionIdentifier;
 fn check(profile: Profile, device: &Device, version: Version, filter: &str, expected: &str) {
     let mut world = World::new(profile);
     let client = world.join(device, clean(version, "c"));
-    world.send(client, &super::subscribe(filter, 1));
+    world.send(client, &subscribe(filter, 1));
     let mut told = world.told(client);
     if world.is_closed(client) {
         told.push_str(" closed");
@@ -86,7 +86,7 @@ fn limits_and_options_of_each_profile() {
     for number in 0..50 {
         world.subscribe(client, &format!("t/{number}"), 0);
     }
-    world.send(client, &super::subscribe("t/50", 0));
+    world.send(client, &subscribe("t/50", 0));
     assert_eq!(world.told(client), "SUBACK[0x97]");
     // One that it has already may be renewed.
     world.subscribe(client, "t/49", 1);
@@ -98,7 +98,7 @@ fn limits_and_options_of_each_profile() {
     };
     let mut no_local = SubscriptionRequest::new("$share/g/a", QoS::AtMostOnce);
     no_local.no_local = true;
-    let mut identified = super::subscribe("a", 0);
+    let mut identified = subscribe("a", 0);
     if let Packet::Subscribe(subscribe) = &mut identified {
         subscribe.properties.subscription_identifier = SubscriptionIdentifier::new(5);
     }
@@ -106,8 +106,8 @@ fn limits_and_options_of_each_profile() {
         (Profile::Aws, many(9), "DISCONNECT(0x97)"),
         (Profile::Standard, many(9), "SUBACK[0,0,0,0,0,0,0,0,0]"),
         (Profile::Aws, many(8), "SUBACK[0,0,0,0,0,0,0,0]"),
-        (Profile::Aws, super::subscribe("a", 2), "DISCONNECT(0x9b)"),
-        (Profile::Standard, super::subscribe("a", 2), "SUBACK[2]"),
+        (Profile::Aws, subscribe("a", 2), "DISCONNECT(0x9b)"),
+        (Profile::Standard, subscribe("a", 2), "SUBACK[2]"),
         (Profile::Aws, identified.clone(), "DISCONNECT(0xa1)"),
         (Profile::Standard, identified.clone(), "SUBACK[0]"),
         (
@@ -162,7 +162,7 @@ fn changes_are_reported_with_what_was_granted() {
     let client = world.join(&device, clean(V5, "c"));
     let one = |filter: &str| SubscriptionRequest::new(filter, QoS::AtMostOnce);
     world.send(client, &subscribe_to(vec![one("b"), one("a")]));
-    world.send(client, &super::subscribe("b", 0));
+    world.send(client, &subscribe("b", 0));
     world.send(client, &unsubscribe("a"));
     let events = events(&world.sent(listener));
     let seen: Vec<String> = events
@@ -184,7 +184,7 @@ fn a_stored_subscription_is_acknowledged_once_it_is_stored_and_works_at_once() {
     let mut world = World::standard();
     let client = world.join(&Device::new("d"), persistent(V5, "c"));
     world.prompt_disk = false;
-    world.send(client, &super::subscribe("a", 0));
+    world.send(client, &subscribe("a", 0));
     assert_eq!(world.told(client), "");
     world.send(client, &Packet::Publish(publish("a", "x", 0, 0)));
     assert_eq!(world.told(client), "a=x@0");

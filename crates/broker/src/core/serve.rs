@@ -1,0 +1,241 @@
+//! A client whose CONNECT was judged good is taken in: its session, CONNACK, events, and what
+//! waits for it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Instant;
+
+use device_api::DisconnectReason;
+use mqtt::packet::{ConnAck, ConnAckProperties, Connect};
+use mqtt::session::{Inbound, KeepAlive, Outbound};
+use mqtt::{Packet, QoS, ReasonCode, Receiver};
+
+use super::arena::Key;
+use super::connect::Admitted;
+use super::connection::{Connection, Peer, Serving, State};
+use super::depart::{exclusive_thing, history_row};
+use super::enforce::Access;
+use super::rate::Bucket;
+use super::session::Session;
+use super::{Core, End, Now, Timer};
+use crate::store::Op;
+
+impl Core {
+    /// Takes the client in.
+    pub(super) fn serve(
+        &mut self,
+        now: Now,
+        key: Key<Connection>,
+        peer: Peer,
+        connect: &Connect,
+        admitted: Admitted,
+    ) {
+        let resumed = self.take_over(now, &admitted, connect.clean_start);
+        let window = self.window(connect);
+        let (session, present) = match resumed {
+            Some(session) => (session, true),
+            None => (
+                self.new_session(now, &peer, connect, &admitted, window),
+                false,
+            ),
+        };
+        let connack = self.connack(connect, &admitted, present);
+        let Admitted {
+            client_id,
+            access,
+            owner,
+            expiry_s,
+            keep_alive_s,
+            will,
+            ..
+        } = admitted;
+        let presence = self.presences.connected(&client_id, now.wall);
+        let thing: Option<Arc<str>> = access.thing().map(|thing| thing.name.as_str().into());
+        if let Some(found) = self.sessions.get_mut(session) {
+            if expiry_s > 0 && !found.stored {
+                found.stored = true;
+                self.stored_sessions += 1;
+            }
+            found.principal = peer.principal.certificate.clone();
+            found.owner = owner;
+            found.thing = thing.clone();
+            found.expiry_s = expiry_s;
+            found.version = connect.version;
+            found.keep_alive_s = keep_alive_s;
+            found.presence = presence;
+            found.connected_at = now.wall;
+            found.left = None;
+            found.held = 0;
+            found.connection = Some(key);
+            found.will = will;
+            found.outbound.reconnect(window);
+            let (receive_maximum, aliases) = self.settings.limits.inbound();
+            found.inbound.reconnect(receive_maximum, aliases);
+        }
+        self.store_session(session);
+        let row = history_row(&peer, Some(&client_id), thing.as_deref(), now.wall);
+        self.journal.write(Op::History(Box::new(row)));
+        let serving = self.serving(now, session, connect, &client_id, access, keep_alive_s);
+        let serving = Serving {
+            presence,
+            ..serving
+        };
+        self.wake_for(key, serving.keep_alive.deadline());
+        self.welcome(now, key, &peer, serving, &connack);
+        if present {
+            self.recheck_subscriptions(now, key);
+            self.drain(now, session);
+        }
+    }
+
+    fn serving(
+        &self,
+        now: Now,
+        session: Key<Session>,
+        connect: &Connect,
+        client_id: &Arc<str>,
+        access: Access,
+        keep_alive_s: u16,
+    ) -> Serving {
+        let full = |rate: Option<u32>| rate.map(|rate| Bucket::full(rate, now.instant));
+        Serving {
+            session,
+            client_id: Arc::clone(client_id),
+            receiver: Receiver::of_connect(connect),
+            access,
+            keep_alive: KeepAlive::new(keep_alive_s, now.instant),
+            publishes: full(self.limits().publishes_per_s),
+            publish_bytes: full(self.limits().publish_bytes_per_s),
+            presence: 0,
+        }
+    }
+
+    /// CONNACK, and the word that the client is here.
+    fn welcome(
+        &mut self,
+        now: Now,
+        key: Key<Connection>,
+        peer: &Peer,
+        serving: Serving,
+        connack: &Packet,
+    ) {
+        let exclusive = exclusive_thing(&serving);
+        let client_id = Arc::clone(&serving.client_id);
+        let presence = serving.presence;
+        tracing::info!(
+            principal = %peer.principal.certificate,
+            client.id = %client_id,
+            thing = serving.access.thing().map_or("", |thing| thing.name.as_str()),
+            address = %peer.address,
+            "connected"
+        );
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.state = State::Serving(Box::new(serving));
+        }
+        self.counters.connects += 1;
+        self.send(key, connack);
+        self.report_connected(now, peer, &client_id, exclusive.as_deref(), presence);
+    }
+
+    fn wake_for(&mut self, key: Key<Connection>, deadline: Option<Instant>) {
+        if let Some(at) = deadline {
+            self.wake_at(at, Timer::KeepAlive(key));
+        }
+    }
+
+    /// Ends whoever is connected under the client id, and whatever session must not be resumed.
+    /// What is left is resumed.
+    // spec aws-iot [MQ-11], [MQ-25]; spec mqtt5 [MQTT-3.1.4-3]
+    fn take_over(
+        &mut self,
+        now: Now,
+        admitted: &Admitted,
+        clean_start: bool,
+    ) -> Option<Key<Session>> {
+        let key = *self.clients.get(&admitted.client_id)?;
+        if let Some(live) = self.sessions.get(key)?.connection {
+            let reason = DisconnectReason::DuplicateClientId;
+            self.depart(now, live, &End::new(reason, ReasonCode::SessionTakenOver));
+        }
+        let session = self.sessions.get(key)?;
+        if clean_start || session.owner != admitted.owner {
+            self.end_session(now, key);
+            return None;
+        }
+        Some(key)
+    }
+
+    fn new_session(
+        &mut self,
+        now: Now,
+        peer: &Peer,
+        connect: &Connect,
+        admitted: &Admitted,
+        window: NonZeroU16,
+    ) -> Key<Session> {
+        let (receive_maximum, aliases) = self.settings.limits.inbound();
+        let session = self.sessions.insert(Session {
+            client_id: Arc::clone(&admitted.client_id),
+            owner: admitted.owner.clone(),
+            principal: peer.principal.certificate.clone(),
+            thing: None,
+            expiry_s: admitted.expiry_s,
+            stored: false,
+            version: connect.version,
+            keep_alive_s: admitted.keep_alive_s,
+            presence: 0,
+            connected_at: now.wall,
+            left: None,
+            connection: None,
+            subscriptions: BTreeMap::new(),
+            groups: Vec::new(),
+            queue: VecDeque::new(),
+            outbound: Outbound::new(window),
+            released: BTreeMap::new(),
+            inbound: Inbound::new(receive_maximum, aliases),
+            held: 0,
+            will: None,
+        });
+        self.clients
+            .insert(Arc::clone(&admitted.client_id), session);
+        session
+    }
+
+    /// How many messages may be in flight to the client.
+    fn window(&self, connect: &Connect) -> NonZeroU16 {
+        let ours = NonZeroU16::new(self.limits().inflight_max).unwrap_or(NonZeroU16::MIN);
+        connect
+            .properties
+            .receive_maximum
+            .map_or(ours, |theirs| theirs.min(ours))
+    }
+
+    // spec aws-iot [MQ-13], [MQ-14], [MQ-20]
+    fn connack(&self, connect: &Connect, admitted: &Admitted, session_present: bool) -> Packet {
+        let limits = self.limits();
+        let aws = limits.profile == model::Profile::Aws;
+        let asked_expiry = connect.properties.session_expiry_s.unwrap_or(0);
+        let keep_alive_differs = admitted.keep_alive_s != connect.keep_alive_s;
+        Packet::ConnAck(Box::new(ConnAck {
+            session_present,
+            reason: ReasonCode::Success,
+            properties: ConnAckProperties {
+                session_expiry_s: (asked_expiry != admitted.expiry_s).then_some(admitted.expiry_s),
+                receive_maximum: NonZeroU16::new(limits.receive_maximum),
+                maximum_qos: (!limits.qos2).then_some(QoS::AtLeastOnce),
+                retain_available: Some(true),
+                packet_bytes_max: NonZeroU32::new(limits.packet_bytes_max),
+                assigned_client_id: admitted
+                    .assigned
+                    .then(|| admitted.client_id.as_ref().to_owned()),
+                topic_alias_maximum: Some(limits.topic_alias_max),
+                wildcard_subscription_available: Some(true),
+                subscription_identifiers_available: Some(limits.subscription_identifiers),
+                shared_subscription_available: Some(true),
+                server_keep_alive_s: (aws || keep_alive_differs).then_some(admitted.keep_alive_s),
+                ..ConnAckProperties::default()
+            },
+        }))
+    }
+}

@@ -1,0 +1,149 @@
+//! The broker's metrics: what the core counts, copied once a second, and what the doors count.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gateway::Metrics;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::core::Core;
+
+/// What the core counts, where it is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gauges {
+    connections: Gauge,
+    sessions: Gauge,
+    retained: Gauge,
+    waiting_bytes: Gauge,
+    store_backlog: Gauge,
+    connects: Counter,
+    connects_refused: Counter,
+    publishes: Counter,
+    deliveries: Counter,
+    denials: Counter,
+    dropped_queue_full: Counter,
+    dropped_expired: Counter,
+    dropped_slow_reader: Counter,
+    dropped_throttled: Counter,
+    slow_readers_cut: Counter,
+    other_owner_refused: Counter,
+}
+
+impl Gauges {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let of = Self::default();
+        metrics.register(|registry| {
+            for (name, help, gauge) in of.gauges() {
+                registry.register(name, help, gauge.clone());
+            }
+            for (name, help, counter) in of.counters() {
+                registry.register(name, help, counter.clone());
+            }
+        });
+        of
+    }
+
+    #[rustfmt::skip]
+    fn gauges(&self) -> [(&'static str, &'static str, &Gauge); 5] {
+        [
+            ("broker_connections", "MQTT connections", &self.connections),
+            ("broker_sessions", "Sessions, connected or not", &self.sessions),
+            ("broker_retained_messages", "Retained messages", &self.retained),
+            ("broker_waiting_bytes", "Bytes of messages that somebody waits for", &self.waiting_bytes),
+            ("broker_store_backlog", "Changes of sessions and messages not on the disk yet", &self.store_backlog),
+        ]
+    }
+
+    #[rustfmt::skip]
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 11] {
+        [
+            ("broker_connects", "CONNECTs accepted", &self.connects),
+            ("broker_connects_refused", "Connections refused", &self.connects_refused),
+            ("broker_publishes", "Messages from clients and callers", &self.publishes),
+            ("broker_deliveries", "Messages sent to clients", &self.deliveries),
+            ("broker_denials", "Refusals by policy", &self.denials),
+            ("broker_dropped_queue_full", "Messages dropped because too many wait", &self.dropped_queue_full),
+            ("broker_dropped_expired", "Messages dropped because they expired", &self.dropped_expired),
+            ("broker_dropped_slow_reader", "QoS 0 messages dropped for slow readers", &self.dropped_slow_reader),
+            ("broker_dropped_throttled", "Messages refused for a rate or a full retained store", &self.dropped_throttled),
+            ("broker_slow_readers_cut", "Connections ended because the client read too slowly", &self.slow_readers_cut),
+            ("broker_other_owner_refused", "CONNECTs for another owner's live client id", &self.other_owner_refused),
+        ]
+    }
+
+    /// Copies what the core has counted.
+    pub(crate) fn set(&self, core: &Core) {
+        let gauge = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        gauge(&self.connections, core.connection_count() as u64);
+        gauge(&self.sessions, core.session_count() as u64);
+        gauge(&self.retained, core.retained_count() as u64);
+        gauge(&self.waiting_bytes, core.waiting_bytes());
+        gauge(&self.store_backlog, core.store_backlog());
+        let counter = |counter: &Counter, value: u64| {
+            let inner: &AtomicU64 = counter.inner();
+            inner.store(value, Ordering::Relaxed);
+        };
+        let counted = core.counters();
+        counter(&self.connects, counted.connects);
+        counter(&self.connects_refused, counted.connects_refused);
+        counter(&self.publishes, counted.publishes);
+        counter(&self.deliveries, counted.deliveries);
+        counter(&self.denials, counted.denials);
+        counter(&self.dropped_queue_full, counted.dropped_queue_full);
+        counter(&self.dropped_expired, counted.dropped_expired);
+        counter(&self.dropped_slow_reader, counted.dropped_slow_reader);
+        counter(&self.dropped_throttled, counted.dropped_throttled);
+        counter(&self.slow_readers_cut, counted.slow_readers_cut);
+        counter(&self.other_owner_refused, counted.other_owner_refused);
+    }
+}
+
+/// What the doors count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doormen {
+    too_often: Counter,
+    too_many: Counter,
+    handshakes_failed: Counter,
+}
+
+impl Doormen {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let of = Self::default();
+        metrics.register(|registry| {
+            for (name, help, counter) in [
+                (
+                    "broker_refused_address_rate",
+                    "Connections closed because their address connects too often",
+                    &of.too_often,
+                ),
+                (
+                    "broker_refused_connections_max",
+                    "Connections closed because there were too many",
+                    &of.too_many,
+                ),
+                (
+                    "broker_handshakes_failed",
+                    "TLS handshakes that failed",
+                    &of.handshakes_failed,
+                ),
+            ] {
+                registry.register(name, help, counter.clone());
+            }
+        });
+        of
+    }
+
+    pub(crate) fn too_often(&self) {
+        self.too_often.inc();
+    }
+
+    pub(crate) fn too_many(&self) {
+        self.too_many.inc();
+    }
+
+    pub(crate) fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+}

@@ -1,0 +1,117 @@
+//! `SendDirectMessage`: to one client, whatever it subscribed to.
+//!
+//! Source: contract core 2.11, `[MQ-96]`.
+
+use std::time::Duration;
+
+use gateway::{AsyncCall, Mutation, Operation};
+use model::{ApiError, ErrorKind};
+use mqtt::QoS;
+use serde::{Deserialize, Serialize};
+
+use super::connections::no_such_client;
+use super::properties::Message;
+use crate::broker::Broker;
+use crate::core::{Direct, DirectOutcome};
+
+/// How long the client's acknowledgement is awaited when the caller does not say.
+const PATIENCE_S: u64 = 10;
+/// The longest a caller may ask for; the gateway gives a call a minute.
+const PATIENCE_S_MAX: u64 = 50;
+
+pub(super) fn operations(broker: &Broker) -> Vec<Operation> {
+    let broker = broker.clone();
+    vec![Operation::asynchronous(
+        "iot-data",
+        "SendDirectMessage",
+        "client/{clientId}",
+        Mutation::Yes,
+        move |call: AsyncCall, input: Input| {
+            let broker = broker.clone();
+            Box::pin(async move { send(&broker, &call, input).await })
+        },
+    )]
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    client_id: String,
+    #[serde(flatten)]
+    message: Message,
+    #[serde(default)]
+    confirmation: bool,
+    timeout: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    message: &'static str,
+    trace_id: String,
+}
+
+async fn send(broker: &Broker, call: &AsyncCall, input: Input) -> Result<Output, ApiError> {
+    let qos = if input.confirmation {
+        QoS::AtLeastOnce
+    } else {
+        QoS::AtMostOnce
+    };
+    let asked_s = input.timeout.unwrap_or(PATIENCE_S);
+    if !(1..=PATIENCE_S_MAX).contains(&asked_s) {
+        return Err(ApiError::invalid(format!(
+            "'timeout' is {asked_s}; it must be 1 to {PATIENCE_S_MAX} seconds"
+        )));
+    }
+    let publish = input.message.publish(broker.limits(), qos)?;
+    let client_id = input.client_id.clone();
+    let (outcome, confirmed) = broker
+        .run(move |shell| {
+            let (token, confirmed) = shell.confirmation();
+            let direct = Direct { publish, token };
+            let outcome = shell.with(|core, now| core.send_direct(now, &client_id, direct));
+            if outcome != DirectOutcome::Pending {
+                shell.forget_confirmation(token);
+            }
+            (outcome, confirmed)
+        })
+        .await?;
+    match outcome {
+        DirectOutcome::Sent => (),
+        DirectOutcome::Pending => {
+            let patience = Duration::from_secs(asked_s);
+            let delivered = tokio::time::timeout(patience, confirmed).await;
+            if !matches!(delivered, Ok(Ok(true))) {
+                return Err(ApiError::new(
+                    ErrorKind::Unavailable,
+                    "GatewayTimeoutException",
+                    "the client did not acknowledge the message",
+                ));
+            }
+        }
+        DirectOutcome::Offline => return Err(no_such_client(&input.client_id)),
+        DirectOutcome::Forbidden => {
+            return Err(ApiError::new(
+                ErrorKind::Forbidden,
+                "ForbiddenException",
+                "the client may not receive on this topic",
+            ));
+        }
+        DirectOutcome::Busy => {
+            return Err(ApiError::throttled(
+                "the client has no room for another message",
+            ));
+        }
+        DirectOutcome::TooLarge => {
+            return Err(ApiError::new(
+                ErrorKind::TooLarge,
+                "RequestEntityTooLargeException",
+                "the message is too large for the client",
+            ));
+        }
+    }
+    Ok(Output {
+        message: "OK",
+        trace_id: call.request_id.to_string(),
+    })
+}

@@ -1,0 +1,176 @@
+//! The shell around the core: one thread, its sockets, its clock and its way to the disk.
+//!
+//! Everything here runs on the broker's thread, so the core needs no lock: a task borrows it, never
+//! across an await, and closes each turn with [`Shell::turn`]. There is no decision about MQTT in
+//! the shell.
+//!
+//! Decision: `docs/decisions/0003-one-broker-core-first.md`.
+
+mod access;
+mod connection;
+mod listen;
+mod persist;
+mod rates;
+mod socket;
+mod thread;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use model::Clock;
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::core::{Connection, Core, Effect, Key, Now};
+
+pub(crate) use access::Access;
+pub use listen::ListenError;
+pub(crate) use listen::Listeners;
+pub use thread::ThreadStartError;
+pub(crate) use thread::{Call, Request, Thread, ThreadOptions};
+
+/// The core and what waits for it.
+pub(crate) struct Shell {
+    core: RefCell<Core>,
+    clock: Arc<dyn Clock>,
+    outlets: RefCell<HashMap<Key<Connection>, Rc<Outlet>>>,
+    /// There are ops for the disk.
+    to_persist: Notify,
+    /// Ops on the disk; also tells when there is room for more.
+    persisted: watch::Sender<u64>,
+    /// The timer that is set, and the word that an earlier one is wanted.
+    armed: Cell<Option<Instant>>,
+    earlier: Notify,
+    /// Who waits for the acknowledgement of a direct message.
+    confirmations: RefCell<HashMap<u64, oneshot::Sender<bool>>>,
+    next_token: Cell<u64>,
+}
+
+impl fmt::Debug for Shell {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Shell")
+    }
+}
+
+/// How the core reaches the task of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Outlet {
+    /// There is something to write, or to read on for.
+    wake: Notify,
+    /// The last bytes, once the connection is gone.
+    last: RefCell<Option<BytesMut>>,
+}
+
+impl Shell {
+    pub(crate) fn new(core: Core, clock: Arc<dyn Clock>, persisted: watch::Sender<u64>) -> Self {
+        Self {
+            core: RefCell::new(core),
+            clock,
+            outlets: RefCell::default(),
+            to_persist: Notify::new(),
+            persisted,
+            armed: Cell::new(None),
+            earlier: Notify::new(),
+            confirmations: RefCell::default(),
+            next_token: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            instant: self.clock.instant(),
+            wall: self.clock.now(),
+        }
+    }
+
+    /// Lets the core deal with something, and does what it then wants done.
+    pub(crate) fn with<T>(&self, run: impl FnOnce(&mut Core, Now) -> T) -> T {
+        let now = self.now();
+        let answer = run(&mut self.core.borrow_mut(), now);
+        self.turn();
+        answer
+    }
+
+    /// As [`Shell::with`], of what changes nothing.
+    pub(crate) fn look<T>(&self, run: impl FnOnce(&Core, Now) -> T) -> T {
+        run(&self.core.borrow(), self.now())
+    }
+
+    /// Does what the core wants done.
+    fn turn(&self) {
+        let mut core = self.core.borrow_mut();
+        for effect in core.take_effects() {
+            match effect {
+                Effect::Close { connection, output } => {
+                    if let Some(outlet) = self.outlets.borrow_mut().remove(&connection) {
+                        outlet.last.replace(Some(output));
+                        outlet.wake.notify_one();
+                    }
+                }
+                Effect::Confirmed { token, delivered } => {
+                    if let Some(waiting) = self.confirmations.borrow_mut().remove(&token) {
+                        // Whoever gave up waiting need not know.
+                        let _gone = waiting.send(delivered);
+                    }
+                }
+            }
+        }
+        let outlets = self.outlets.borrow();
+        for connection in core.take_announced() {
+            if let Some(outlet) = outlets.get(&connection) {
+                outlet.wake.notify_one();
+            }
+        }
+        if core.has_batch() {
+            self.to_persist.notify_one();
+        }
+        let sooner = |at: Instant| self.armed.get().is_none_or(|armed| at < armed);
+        if core.deadline().is_some_and(sooner) {
+            self.earlier.notify_one();
+        }
+    }
+
+    /// A connection's way out of the core.
+    fn outlet(&self, connection: Key<Connection>) -> Rc<Outlet> {
+        let outlet = Rc::new(Outlet::default());
+        let kept = Rc::clone(&outlet);
+        self.outlets.borrow_mut().insert(connection, kept);
+        outlet
+    }
+
+    /// A token for a direct message, and where its acknowledgement is told.
+    pub(crate) fn confirmation(&self) -> (u64, oneshot::Receiver<bool>) {
+        let token = self.next_token.get() + 1;
+        self.next_token.set(token);
+        let (sender, receiver) = oneshot::channel();
+        self.confirmations.borrow_mut().insert(token, sender);
+        (token, receiver)
+    }
+
+    /// The message of this token is not on its way after all.
+    pub(crate) fn forget_confirmation(&self, token: u64) {
+        self.confirmations.borrow_mut().remove(&token);
+    }
+
+    /// Fires the core's timers, for ever.
+    async fn keep_time(self: Rc<Self>) {
+        loop {
+            let at = self.core.borrow().deadline();
+            self.armed.set(at);
+            let wait = at.map(|at| at.saturating_duration_since(self.clock.instant()));
+            match wait {
+                Some(wait) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => self.with(Core::tick),
+                        () = self.earlier.notified() => {}
+                    }
+                }
+                None => self.earlier.notified().await,
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What is known of certificates, kept true: read once, forgotten or read again when a change
+//! touches it.
+//!
+//! Between the reading of a record and the moment somebody rests on it a change may be announced.
+//! Changes are therefore counted as they arrive, and a record that one of them concerns is read
+//! again before it is used. After that the index finds it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{ApiError, CertificateId, Scope};
+use storage::{Change, Changes, Storage};
+
+use super::Shell;
+use crate::core::{Principal, RestsOn, Reviewed, concerns};
+use crate::directory::{DeviceRecord, Directory, Standing};
+use crate::receipts::{Receipt, Receipts};
+
+/// Records kept; those of connected certificates are never given up for others.
+const KNOWN_MAX: usize = 100_000;
+/// Changes remembered for those who are just reading.
+const RECENT_MAX: usize = 1024;
+/// Certificates read in one transaction.
+const READ_TOGETHER: usize = 256;
+/// How often a record that keeps changing is read before giving up.
+const READ_AGAIN_MAX: u32 = 16;
+
+/// See the module documentation.
+pub(crate) struct Access {
+    storage: Storage,
+    directory: Arc<dyn Directory>,
+    scope: Scope,
+    /// How long a review may take before those it concerns are shut out.
+    patience: Duration,
+    known: RefCell<HashMap<CertificateId, Standing>>,
+    rests_on: RefCell<RestsOn>,
+    /// Changes announced so far.
+    announced: Cell<u64>,
+    /// The last of them: topic and key.
+    recent: RefCell<VecDeque<(u64, String, String)>>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Access")
+            .field("known", &self.known.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    pub(crate) fn new(
+        storage: Storage,
+        directory: Arc<dyn Directory>,
+        scope: Scope,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            storage,
+            directory,
+            scope,
+            patience,
+            known: RefCell::default(),
+            rests_on: RefCell::default(),
+            announced: Cell::new(0),
+            recent: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn principal(&self, certificate: CertificateId) -> Principal {
+        let arn = self.scope.iot_arn(&format!("cert/{certificate}"));
+        Principal { certificate, arn }
+    }
+
+    /// What is known of `certificate` now. Whoever rests on the answer must be known to the core
+    /// before the next await, or it may be told of a change too late.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub(crate) async fn standing(
+        &self,
+        shell: &Shell,
+        certificate: &CertificateId,
+    ) -> Result<Standing, ApiError> {
+        if let Some(known) = self.known.borrow().get(certificate) {
+            return Ok(known.clone());
+        }
+        for _ in 0..READ_AGAIN_MAX {
+            let before = self.announced.get();
+            let records = self.read(vec![certificate.clone()]).await?;
+            let standing = Standing::of(records.into_iter().next().flatten());
+            if !self.changed_since(before, certificate, &standing) {
+                self.remember(shell, certificate, &standing);
+                return Ok(standing);
+            }
+        }
+        Err(ApiError::unavailable(
+            "the certificate changes too often to be judged",
+        ))
+    }
+
+    async fn read(
+        &self,
+        certificates: Vec<CertificateId>,
+    ) -> Result<Vec<Option<DeviceRecord>>, ApiError> {
+        let directory = Arc::clone(&self.directory);
+        let run = move |tx: &mut storage::Tx<'_>| {
+            let records = certificates.iter().map(|id| directory.device(tx, id));
+            records.collect::<Result<Vec<_>, ApiError>>()
+        };
+        self.storage.read(run).await
+    }
+
+    fn changed_since(&self, before: u64, certificate: &CertificateId, standing: &Standing) -> bool {
+        let recent = self.recent.borrow();
+        let forgotten = recent.front().is_none_or(|(first, ..)| before + 1 < *first);
+        if self.announced.get() == before {
+            return false;
+        }
+        let arn = self.principal(certificate.clone()).arn;
+        forgotten
+            || recent.iter().any(|(number, topic, key)| {
+                before < *number
+                    && (topic == Change::MISSED
+                        || concerns(certificate, &arn, standing.facts(), topic, key))
+            })
+    }
+
+    /// Keeps a good record. What lets nobody in is not kept: strangers could fill the memory.
+    fn remember(&self, shell: &Shell, certificate: &CertificateId, standing: &Standing) {
+        let Standing::Active(facts) = standing else {
+            self.forget(certificate);
+            return;
+        };
+        if self.known.borrow().len() >= KNOWN_MAX {
+            self.make_room(shell);
+        }
+        let arn = self.principal(certificate.clone()).arn;
+        let mut rests_on = self.rests_on.borrow_mut();
+        rests_on.put(certificate, &arn, Some(facts));
+        let mut known = self.known.borrow_mut();
+        known.insert(certificate.clone(), standing.clone());
+    }
+
+    fn forget(&self, certificate: &CertificateId) {
+        self.known.borrow_mut().remove(certificate);
+        self.rests_on.borrow_mut().remove(certificate);
+    }
+
+    fn make_room(&self, shell: &Shell) {
+        let idle = |id: &&CertificateId| !shell.look(|core, _| core.is_connected(id));
+        let idle: Vec<_> = self.known.borrow().keys().filter(idle).cloned().collect();
+        for certificate in idle {
+            self.forget(&certificate);
+        }
+    }
+
+    /// Applies changes as they are announced, for ever.
+    pub(crate) async fn follow(
+        self: Rc<Self>,
+        shell: Rc<Shell>,
+        mut changes: Changes,
+        receipts: Arc<Receipts>,
+    ) {
+        loop {
+            let batch = changes.next().await;
+            for change in &batch {
+                self.announce(change);
+            }
+            let mut reviewed = BTreeSet::new();
+            for change in batch {
+                let done = self.apply(&shell, &change, &mut reviewed).await;
+                let elapsed = self.storage.clock().now().since(change.at);
+                let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                if done != Reviewed::default() {
+                    tracing::info!(
+                        topic = change.topic,
+                        key = change.key,
+                        sessions_closed = done.sessions_closed,
+                        subscriptions_dropped = done.subscriptions_dropped,
+                        latency_ms = elapsed_ms,
+                        "a change of access was applied to live sessions"
+                    );
+                }
+                receipts.put(Receipt {
+                    sequence: change.sequence,
+                    topic: change.topic,
+                    key: change.key,
+                    sessions_closed: done.sessions_closed,
+                    subscriptions_dropped: done.subscriptions_dropped,
+                    elapsed_ms,
+                });
+            }
+        }
+    }
+
+    fn announce(&self, change: &Change) {
+        let number = self.announced.get() + 1;
+        self.announced.set(number);
+        let mut recent = self.recent.borrow_mut();
+        if recent.len() >= RECENT_MAX {
+            recent.pop_front();
+        }
+        recent.push_back((number, change.topic.clone(), change.key.clone()));
+    }
+
+    /// Reads those whom a change touches again, and lets the core judge them. Whoever was read
+    /// since the batch came is not read again.
+    async fn apply(
+        &self,
+        shell: &Shell,
+        change: &Change,
+        reviewed: &mut BTreeSet<CertificateId>,
+    ) -> Reviewed {
+        let touched = if change.topic == Change::MISSED {
+            self.rests_on.borrow().all()
+        } else {
+            self.rests_on.borrow().touched(&change.topic, &change.key)
+        };
+        let touched: Vec<_> = touched
+            .into_iter()
+            .filter(|id| !reviewed.contains(id))
+            .collect();
+        let mut sum = Reviewed::default();
+        for together in touched.chunks(READ_TOGETHER) {
+            let read = self.read(together.to_vec());
+            let records = tokio::time::timeout(self.patience, read).await;
+            let done = match records {
+                Ok(Ok(records)) => self.review(shell, together, records),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "access could not be read; its sessions are ended");
+                    self.shut_out(shell, together)
+                }
+                Err(_) => {
+                    tracing::error!("access could not be read in time; its sessions are ended");
+                    self.shut_out(shell, together)
+                }
+            };
+            sum.sessions_closed += done.sessions_closed;
+            sum.subscriptions_dropped += done.subscriptions_dropped;
+        }
+        reviewed.extend(touched);
+        sum
+    }
+
+    fn review(
+        &self,
+        shell: &Shell,
+        certificates: &[CertificateId],
+        records: Vec<Option<DeviceRecord>>,
+    ) -> Reviewed {
+        let mut sum = Reviewed::default();
+        for (certificate, record) in certificates.iter().zip(records) {
+            let standing = Standing::of(record);
+            self.remember(shell, certificate, &standing);
+            let done = shell.with(|core, now| core.review(now, certificate, &standing));
+            sum.sessions_closed += done.sessions_closed;
+            sum.subscriptions_dropped += done.subscriptions_dropped;
+        }
+        sum
+    }
+
+    fn shut_out(&self, shell: &Shell, certificates: &[CertificateId]) -> Reviewed {
+        let mut sum = Reviewed::default();
+        for certificate in certificates {
+            self.forget(certificate);
+            let done = shell.with(|core, now| core.shut_out_unreviewed(now, certificate));
+            sum.sessions_closed += done.sessions_closed;
+        }
+        sum
+    }
+}

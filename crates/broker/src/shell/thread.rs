@@ -1,0 +1,338 @@
+//! The broker's thread: a runtime of its own, the tasks on it, and the calls it takes.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use model::{ApiError, CertificateId, Scope, Timestamp};
+use rustls::ServerConnection;
+use rustls_pki_types::CertificateDer;
+use storage::{Storage, StorageError, Urgency};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::task::{JoinSet, LocalSet};
+
+use super::connection::Patience;
+use super::socket::TlsSocket;
+use super::{Access, Shell};
+use crate::core::{Core, DenialBook, Grounds, Peer, Settings};
+use crate::directory::{Directory, Standing};
+use crate::limits::Limits;
+use crate::metrics::Gauges;
+use crate::receipts::Receipts;
+use crate::store;
+
+/// How often what was counted is put where metrics are read.
+const EXPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Work for the broker's thread.
+pub(crate) type Request = Box<dyn FnOnce(&Rc<Shell>) + Send>;
+
+/// What the broker's thread is told.
+pub(crate) enum Call {
+    /// Something to be done there.
+    Run(Request),
+    /// A client whose handshake is done.
+    Arrive(Box<Arrival>),
+    /// End: tell the clients, empty the way to the disk, then answer. At the latest after this
+    /// time.
+    Stop {
+        patience: Duration,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// A client whose handshake is done.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) tcp: TcpStream,
+    pub(crate) tls: ServerConnection,
+    pub(crate) address: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) certificate: CertificateId,
+    pub(crate) leaf: CertificateDer<'static>,
+    pub(crate) not_after: Timestamp,
+    pub(crate) server_name: Option<String>,
+    pub(crate) tls_version: String,
+    pub(crate) tls_group: String,
+    /// Its place among the connections; free again when dropped.
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+/// Why the broker's thread did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ThreadStartError {
+    /// The operating system gives no thread, or no event queue.
+    #[error("the operating system gives no thread")]
+    System(#[from] io::Error),
+    /// What was stored cannot be read.
+    #[error("the stored sessions cannot be read")]
+    Store(#[from] StorageError),
+    /// It ended before it could say why.
+    #[error("the thread ended at once")]
+    Ended,
+}
+
+/// What the thread is made of.
+pub(crate) struct ThreadOptions {
+    pub(crate) storage: Storage,
+    pub(crate) scope: Scope,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) denials: gateway::Denials,
+    pub(crate) limits: Limits,
+    pub(crate) write_timeout: Duration,
+    pub(crate) store_backlog_max: u64,
+    pub(crate) review_timeout: Duration,
+    pub(crate) receipts: Arc<Receipts>,
+    pub(crate) persisted: watch::Sender<u64>,
+    pub(crate) gauges: Gauges,
+    pub(crate) calls: mpsc::Receiver<Call>,
+}
+
+/// The broker's thread.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    handle: JoinHandle<()>,
+}
+
+impl Thread {
+    /// Starts it; returns once everything stored is in memory.
+    ///
+    /// # Errors
+    /// [`ThreadStartError`].
+    pub(crate) async fn start(options: ThreadOptions) -> Result<Self, ThreadStartError> {
+        let (started, starting) = oneshot::channel();
+        let handle = std::thread::Builder::new()
+            .name("broker".to_owned())
+            .spawn(move || run(options, started))?;
+        match starting.await {
+            Ok(Ok(())) => Ok(Self { handle }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(ThreadStartError::Ended),
+        }
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.handle.is_finished()
+    }
+}
+
+fn run(options: ThreadOptions, started: oneshot::Sender<Result<(), ThreadStartError>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => LocalSet::new().block_on(&runtime, live(options, started)),
+        Err(error) => {
+            // Nobody to tell when the caller has gone away.
+            let _gone = started.send(Err(error.into()));
+        }
+    }
+}
+
+async fn live(options: ThreadOptions, started: oneshot::Sender<Result<(), ThreadStartError>>) {
+    let changes = options.storage.changes();
+    let shell = match restored(&options).await {
+        Ok(shell) => Rc::new(shell),
+        Err(error) => {
+            let _gone = started.send(Err(error.into()));
+            return;
+        }
+    };
+    let access = Rc::new(Access::new(
+        options.storage.clone(),
+        Arc::clone(&options.directory),
+        options.scope.clone(),
+        options.review_timeout,
+    ));
+    let mut tasks = JoinSet::new();
+    tasks.spawn_local(Rc::clone(&shell).keep_time());
+    tasks.spawn_local(Rc::clone(&shell).persist(options.storage.clone()));
+    let following =
+        Rc::clone(&access).follow(Rc::clone(&shell), changes, Arc::clone(&options.receipts));
+    tasks.spawn_local(following);
+    tasks.spawn_local(export(Rc::clone(&shell), options.gauges.clone()));
+    if started.send(Ok(())).is_ok() {
+        take_calls(options, &shell, &access).await;
+    }
+    tasks.shutdown().await;
+}
+
+/// The core, with everything that was stored.
+async fn restored(options: &ThreadOptions) -> Result<Shell, StorageError> {
+    let stored = options.storage.read(store::load).await?;
+    let now = options.storage.clock().now();
+    let close = move |tx: &mut storage::Tx<'_>| store::close_open(tx, now);
+    // On a full disk the broker still has to start, or nothing could be revoked.
+    let closed: Result<_, StorageError> = options.storage.write(Urgency::Containment, close).await;
+    closed?;
+    let denials = options.denials.clone();
+    let book: DenialBook = Rc::new(move |denial| denials.record(denial).to_string());
+    let clock = Arc::clone(options.storage.clock());
+    let settings = Settings {
+        limits: options.limits.clone(),
+        grounds: Grounds::new(&options.scope, options.limits.profile),
+        denials: book,
+        seed: u64::from_ne_bytes(model::random_bytes()),
+    };
+    let now = crate::core::Now {
+        instant: clock.instant(),
+        wall: clock.now(),
+    };
+    let mut core = Core::new(settings, now);
+    core.restore(now, stored);
+    let shell = Shell::new(core, clock, options.persisted.clone());
+    shell.with(Core::tick);
+    Ok(shell)
+}
+
+async fn take_calls(options: ThreadOptions, shell: &Rc<Shell>, access: &Rc<Access>) {
+    let ThreadOptions {
+        storage,
+        directory,
+        write_timeout,
+        store_backlog_max,
+        mut calls,
+        ..
+    } = options;
+    let patience = Patience {
+        write: write_timeout,
+        store_backlog_max,
+    };
+    let reception = Rc::new(Reception {
+        storage,
+        directory,
+        access: Rc::clone(access),
+        patience,
+    });
+    let mut guests = JoinSet::new();
+    loop {
+        tokio::select! {
+            call = calls.recv() => match call {
+                None => return,
+                Some(Call::Run(request)) => request(shell),
+                Some(Call::Arrive(arrival)) => {
+                    let reception = Rc::clone(&reception);
+                    guests.spawn_local(reception.receive(Rc::clone(shell), *arrival));
+                }
+                Some(Call::Stop { patience, done }) => {
+                    shell.with(Core::shut_down);
+                    let all_gone = async {
+                        while guests.join_next().await.is_some() {}
+                        shell.flush().await;
+                    };
+                    if tokio::time::timeout(patience, all_gone).await.is_err() {
+                        tracing::warn!("not everything was done in the time given to stop");
+                    }
+                    let _gone = done.send(());
+                    return;
+                }
+            },
+            Some(_) = guests.join_next() => {}
+        }
+    }
+}
+
+async fn export(shell: Rc<Shell>, gauges: Gauges) {
+    let mut ticks = tokio::time::interval(EXPORT_EVERY);
+    loop {
+        ticks.tick().await;
+        shell.look(|core, _| gauges.set(core));
+    }
+}
+
+/// Takes clients in, or turns them away.
+struct Reception {
+    storage: Storage,
+    directory: Arc<dyn Directory>,
+    access: Rc<Access>,
+    patience: Patience,
+}
+
+impl Reception {
+    async fn receive(self: Rc<Self>, shell: Rc<Shell>, arrival: Arrival) {
+        let Arrival {
+            tcp,
+            tls,
+            address,
+            local,
+            certificate,
+            leaf,
+            not_after,
+            server_name,
+            tls_version,
+            tls_group,
+            slot: _slot,
+        } = arrival;
+        let peer = Peer {
+            address,
+            local,
+            principal: Rc::new(self.access.principal(certificate.clone())),
+            session_identifier: model::random_uuid(),
+            server_name,
+            tls_version,
+            tls_group,
+            not_after,
+        };
+        let facts = match self.access.standing(&shell, &certificate).await {
+            Ok(Standing::Active(facts)) => facts,
+            Ok(Standing::Inactive(status)) => {
+                turn_away(&shell, &peer, &format!("CERTIFICATE_{status}"));
+                return;
+            }
+            Ok(Standing::Unknown) => {
+                turn_away(&shell, &peer, "CERTIFICATE_UNKNOWN");
+                self.introduce(&shell, &leaf, address).await;
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, principal = %certificate, "a certificate was not judged");
+                return;
+            }
+        };
+        let tcp = match tokio::net::TcpStream::from_std(tcp) {
+            Ok(tcp) => tcp,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken over");
+                return;
+            }
+        };
+        let Some(key) = shell.with(|core, now| core.opened(now, peer, facts)) else {
+            return;
+        };
+        let socket = TlsSocket::new(tcp, tls);
+        Rc::clone(&shell).serve(key, socket, self.patience).await;
+    }
+
+    /// An unknown certificate may be registered by its authority's rules; it is told of, and has
+    /// to come again.
+    async fn introduce(&self, shell: &Shell, leaf: &CertificateDer<'static>, address: SocketAddr) {
+        let directory = Arc::clone(&self.directory);
+        let der = leaf.to_vec();
+        let run = move |tx: &mut storage::Tx<'_>| directory.introduce(tx, &der, address.ip());
+        let introduced: Result<_, ApiError> = self.storage.write(Urgency::Normal, run).await;
+        match introduced {
+            Ok(committed) => {
+                if let Some(event) = committed.value {
+                    shell.with(|core, now| {
+                        core.publish_event(now, &event.topic, event.payload);
+                    });
+                }
+            }
+            Err(error) => tracing::warn!(%error, "an unknown certificate could not be introduced"),
+        }
+    }
+}
+
+fn turn_away(shell: &Shell, peer: &Peer, why: &str) {
+    tracing::info!(
+        principal = %peer.principal.certificate,
+        address = %peer.address,
+        why,
+        "connection refused"
+    );
+    shell.with(|core, now| core.turned_away(now, peer, why));
+}

@@ -1,0 +1,68 @@
+//! Devices over HTTPS: the same policies, per request.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::client::{Client, V5, clean, tls};
+use crate::world::{ALL, in_world, policy, revoked};
+
+/// Sends one request and gives status and body.
+async fn ask(stream: &mut TlsStream<TcpStream>, path: &str) -> (u16, String) {
+    let request =
+        format!("POST {path} HTTP/1.1\r\nhost: broker.example\r\ncontent-length: 2\r\n\r\nhi");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().trim().parse().unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    (status, String::from_utf8(body).unwrap())
+}
+
+// tests aws-iot [EP-40], [EP-42], [EP-43], [PL-10], [7.7 row 66]
+#[test]
+fn a_device_publishes_over_https_until_it_is_revoked() {
+    in_world(async |world| {
+        let lines = [
+            "Allow Publish topic/d/*",
+            "Allow Publish topic/id/${iot:ClientId}",
+        ];
+        let device = world.device(&policy(&lines));
+        let mut reader = Client::join(world, &world.device(ALL), clean(V5, "reader")).await;
+        reader.subscribe("#", 1).await;
+        for (address, alpn) in [
+            (world.addresses.https, &[][..]),
+            (world.addresses.alpn, &["x-amzn-http-ca"]),
+        ] {
+            let mut stream = tls(address, world.tls(Some(&device), alpn)).await.unwrap();
+            let (status, body) = ask(&mut stream, "/topics/d%2Fone?qos=1").await;
+            assert_eq!(status, 200, "{body}");
+            assert!(body.contains(r#""message":"OK""#), "{body}");
+            let told = reader.told().await;
+            assert!(told.starts_with("d/one=hi@1#"), "{told}");
+            for (path, expected) in [
+                ("/topics/d/two?retain=true", 403),
+                ("/topics/other", 403),
+                ("/topics/id/reader", 403),
+                ("/topics/d/three?qos=2", 400),
+                ("/topics/d/%2B", 400),
+            ] {
+                assert_eq!(ask(&mut stream, path).await.0, expected, "{path}");
+            }
+        }
+        let mut stream = tls(world.addresses.https, world.tls(Some(&device), &[]))
+            .await
+            .unwrap();
+        assert_eq!(ask(&mut stream, "/topics/d/last").await.0, 200);
+        world.put(&device, revoked());
+        // The connection is kept alive, the access is not.
+        assert_eq!(ask(&mut stream, "/topics/d/after").await.0, 403);
+    });
+}

@@ -1,0 +1,111 @@
+use super::*;
+
+fn sources(flags: &[(&str, &str)], environment: &[(&str, &str)], file: Option<&Path>) -> Sources {
+    let own = |pairs: &[(&str, &str)]| {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect::<Vec<_>>()
+    };
+    Sources {
+        flags: own(flags),
+        environment: own(environment).into_iter().collect(),
+        file: file.map(Path::to_owned),
+    }
+}
+
+fn origin_of(sources: &Sources, key: &str) -> (String, Origin) {
+    let resolved = Resolved::resolve(sources).expect("resolves");
+    let (value, origin) = resolved.values[key].clone();
+    (value.to_string().trim_matches('"').to_owned(), origin)
+}
+
+#[test]
+fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("p.toml");
+    std::fs::write(
+        &file,
+        "region = \"eu-west-1\"\n[listen]\nmqtt = \"127.0.0.1:1\"\n",
+    )
+    .expect("written");
+    let env = ("PALISADE_REGION", "eu-west-2");
+    let flag = ("region", "eu-west-3");
+
+    let only_file = sources(&[], &[], Some(&file));
+    assert_eq!(
+        origin_of(&only_file, "region"),
+        ("eu-west-1".into(), Origin::File(file.clone()))
+    );
+    assert_eq!(origin_of(&only_file, "listen.mqtt").0, "127.0.0.1:1");
+    let with_env = sources(&[], &[env], Some(&file));
+    let expected = Origin::Environment("PALISADE_REGION".to_owned());
+    assert_eq!(
+        origin_of(&with_env, "region"),
+        ("eu-west-2".into(), expected)
+    );
+    let with_flag = sources(&[flag], &[env], Some(&file));
+    assert_eq!(
+        origin_of(&with_flag, "region"),
+        ("eu-west-3".into(), Origin::Flag)
+    );
+    assert_eq!(
+        origin_of(&sources(&[], &[], None), "region"),
+        ("us-east-1".into(), Origin::Default)
+    );
+}
+
+#[test]
+fn the_file_in_the_data_directory_is_found() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join(FILE_NAME), "region = \"eu-west-1\"\n").expect("written");
+    let data_dir = dir.path().display().to_string();
+    let sources = sources(&[("data_dir", &data_dir)], &[], None);
+    assert_eq!(origin_of(&sources, "region").0, "eu-west-1");
+    assert_eq!(origin_of(&sources, "data_dir").0, data_dir);
+}
+
+#[track_caller]
+fn refused(flags: &[(&str, &str)], file: &str, message: &str) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("p.toml");
+    std::fs::write(&path, file).expect("written");
+    let resolved = Resolved::resolve(&sources(flags, &[], Some(&path)));
+    let error = match resolved.and_then(|resolved| Config::from_resolved(&resolved)) {
+        Ok(_) => panic!("{flags:?} {file:?} was accepted"),
+        Err(error) => format!("{error:#}"),
+    };
+    assert!(error.contains(message), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    refused(&[("regoin", "x")], "", "did you mean `region`");
+    refused(&[], "regoin = \"x\"", "`regoin` (file");
+    refused(&[], "region = 7", "region (file");
+    refused(&[], "region = ", "not valid TOML");
+    refused(&[("region", "US EAST")], "", "region = `US EAST` (flag)");
+    refused(
+        &[("account_id", "12")],
+        "",
+        "account id must be 12 characters",
+    );
+    refused(&[("listen.mqtt", "8883")], "", "listen.mqtt = `8883`");
+    refused(&[("disk.floor_mib", "lots")], "", "must be a whole number");
+    refused(&[("profile", "lax")], "", "use `standard` or `aws`");
+}
+
+#[test]
+fn defaults_are_valid() {
+    let resolved = Resolved::resolve(&Sources::default()).expect("resolves");
+    Config::from_resolved(&resolved).expect("the defaults are a configuration");
+}
+
+#[test]
+fn a_quota_takes_a_word_or_a_number() {
+    for (text, fits) in [("off", true), ("aws", true), ("12", true), ("many", false)] {
+        let flags = sources(&[("broker.publishes_per_s", text)], &[], None);
+        let resolved = Resolved::resolve(&flags).expect("resolves");
+        assert_eq!(Config::from_resolved(&resolved).is_ok(), fits, "{text}");
+    }
+}

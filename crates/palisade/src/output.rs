@@ -1,0 +1,128 @@
+//! How results are written: a table for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+
+use crate::arguments::Output;
+
+/// Writes rows under `columns`: `(heading, member)`.
+///
+/// # Errors
+/// When standard output is closed.
+pub(crate) fn rows(output: Output, columns: &[(&str, &str)], rows: &[Value]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match output {
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(rows)?)?,
+        Output::Jsonl => {
+            for row in rows {
+                writeln!(out, "{row}")?;
+            }
+        }
+        Output::Table => table(&mut out, columns, rows)?,
+    }
+    Ok(())
+}
+
+/// Writes one object: aligned `member  value` lines, or JSON.
+///
+/// # Errors
+/// When standard output is closed.
+pub(crate) fn object(output: Output, object: &Map<String, Value>) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match output {
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(object)?)?,
+        Output::Jsonl => writeln!(out, "{}", Value::Object(object.clone()))?,
+        Output::Table => {
+            let width = object.keys().map(String::len).max().unwrap_or(0);
+            for (name, value) in object {
+                writeln!(out, "{name:width$}  {}", cell(value))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a line for people.
+///
+/// # Errors
+/// When standard output is closed.
+pub(crate) fn line(text: &str) -> Result<()> {
+    writeln!(io::stdout().lock(), "{text}")?;
+    Ok(())
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(Value::is_string) => items
+            .iter()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn table(out: &mut impl Write, columns: &[(&str, &str)], rows: &[Value]) -> Result<()> {
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            columns
+                .iter()
+                .map(|(_, member)| cell(&row[*member]))
+                .collect()
+        })
+        .collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, (heading, _))| {
+            let widest = cells
+                .iter()
+                .map(|row| row[index].chars().count())
+                .max()
+                .unwrap_or(0);
+            widest.max(heading.chars().count())
+        })
+        .collect();
+    let line = |cells: &[String]| {
+        let padded = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let headings: Vec<String> = columns
+        .iter()
+        .map(|(heading, _)| (*heading).to_owned())
+        .collect();
+    writeln!(out, "{}", line(&headings))?;
+    for row in &cells {
+        writeln!(out, "{}", line(row))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut out = Vec::new();
+        let rows = [
+            json!({"a": "x", "b": 1}),
+            json!({"a": "long name", "b": null}),
+        ];
+        table(&mut out, &[("THING", "a"), ("N", "b")], &rows).expect("written");
+        assert_eq!(
+            String::from_utf8(out).expect("text"),
+            "THING      N\nx          1\nlong name  -\n"
+        );
+    }
+}
