@@ -142,6 +142,7 @@ class Platform:
 
     def cli(self, *arguments, input=None, check=True):
         """`palisade ARGUMENTS` on this data directory."""
+        _note_command([argument for argument in map(str, arguments) if not argument.startswith("-")])
         done = subprocess.run([BINARY, f"--data-dir={self.data_dir}", *arguments], input=input,
                               capture_output=True, text=True, timeout=60)
         if check and done.returncode != 0:
@@ -157,9 +158,22 @@ def _note(model, **_):
         _called[f"{model.service_model.service_name}:{model.name}"].add(_current_test)
 
 
-def note_call(service, operation):
-    """For calls that do not go through boto3."""
-    _called[f"{service}:{operation}"].add(_current_test)
+def _note_command(words):
+    """The operations of our own service are called through the command line."""
+    match words[:2]:
+        case ["why", id] if id not in ("json", "jsonl", "table"):
+            operation = "GetDenial"
+        case ["why", *_]:
+            operation = "ListDenials"
+        case ["revoke", *_]:
+            operation = "GetReceipt"
+        case ["connections", "list"]:
+            operation = "ListConnections"
+        case ["connections", "history"]:
+            operation = "ListConnectionHistory"
+        case _:
+            return
+    _called[f"palisade:{operation}"].add(_current_test)
 
 
 @pytest.hookimpl(tryfirst=True)
