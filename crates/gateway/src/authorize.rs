@@ -5,7 +5,7 @@
 //!
 //! Source: contract core `[HT-23]`, 7.2; IAM User Guide, "Global condition context keys".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use model::{ApiError, ErrorKind, Scope, Timestamp};
 use policy::{DeviceAction, IdentityDecision, IdentityRequest, Verdict};
@@ -13,6 +13,10 @@ use serde_json::Value;
 
 use crate::caller::{Caller, CallerKind, OwnedResource};
 use crate::catalogue::Served;
+use crate::constraints;
+
+/// Most resources that one request may name: each is judged by every policy of the caller.
+const RESOURCES_MAX: usize = 1000;
 
 /// One question: may this be done to that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,34 +32,49 @@ pub(crate) struct Refused {
     pub(crate) decision: IdentityDecision,
 }
 
-/// Everything a call of `served` with `input` needs allowed. A member given twice is asked once.
-pub(crate) fn questions(served: &Served, input: &Value, scope: &Scope) -> Vec<Question> {
+/// Everything a call of `served` with `input` needs allowed, at least one question. A resource
+/// named twice is asked about once.
+///
+/// # Errors
+/// When the input names more than [`RESOURCES_MAX`] resources.
+pub(crate) fn questions(
+    served: &Served,
+    input: &Value,
+    caller: &Caller,
+    scope: &Scope,
+) -> Result<Vec<Question>, ApiError> {
     let operation = &served.operation;
-    let mut resources: Vec<String> = operation
-        .templates
-        .iter()
-        .flat_map(|template| template.resources(input, scope))
+    let named = operation.templates.iter().flat_map(|template| {
+        if operation.or_caller && template.lacks_member(input) {
+            vec![caller.arn.clone()]
+        } else {
+            template.resources(input, scope)
+        }
+    });
+    let computed = operation.resources.as_ref();
+    let computed = computed.map(|of| of(input, scope)).unwrap_or_default();
+    let mut seen = HashSet::new();
+    let resources: Vec<String> = named
+        .chain(computed)
+        .filter(|resource| seen.insert(resource.clone()))
         .collect();
-    if let Some(computed) = &operation.resources {
-        resources.extend(computed(input, scope));
+    if RESOURCES_MAX < resources.len() {
+        let message = format!("the request names more than {RESOURCES_MAX} resources");
+        return Err(constraints::refusal(served.service.name, message));
     }
     let further = operation.further.iter().filter(|more| (more.when)(input));
-    let actions: Vec<&str> = std::iter::once(served.action.as_str())
-        .chain(further.map(|more| more.action))
-        .collect();
-    let mut questions = Vec::new();
-    for action in actions {
-        for resource in &resources {
-            let question = Question {
-                action: action.to_owned(),
-                resource: resource.clone(),
-            };
-            if !questions.contains(&question) {
-                questions.push(question);
-            }
-        }
-    }
-    questions
+    let actions = std::iter::once(served.action.as_str()).chain(further.map(|more| more.action));
+    let question = |action: &str, resource: &String| Question {
+        action: action.to_owned(),
+        resource: resource.clone(),
+    };
+    Ok(actions
+        .flat_map(|action| {
+            resources
+                .iter()
+                .map(move |resource| question(action, resource))
+        })
+        .collect())
 }
 
 /// Asks the policies of a user or role; all must allow.

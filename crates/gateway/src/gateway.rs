@@ -240,7 +240,7 @@ impl Gateway {
 
     async fn authorized(&self, request: &Request) -> Result<Permit, Failure> {
         let caller = &request.caller;
-        let questions = authorize::questions(&request.served, &request.input, &self.scope);
+        let questions = authorize::questions(&request.served, &request.input, caller, &self.scope)?;
         if caller.kind == CallerKind::Device {
             return self.device_authorized(request, &questions).await;
         }

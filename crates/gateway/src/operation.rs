@@ -148,6 +148,7 @@ pub struct Operation {
     pub(crate) resources: Option<Box<Resources>>,
     pub(crate) further: Vec<FurtherAction>,
     pub(crate) any_caller: bool,
+    pub(crate) or_caller: bool,
     pub(crate) recorded: bool,
     pub(crate) run: Run,
 }
@@ -261,6 +262,7 @@ impl Operation {
             resources: None,
             further: Vec::new(),
             any_caller: false,
+            or_caller: false,
             recorded: false,
             run,
         }
@@ -302,6 +304,14 @@ impl Operation {
     #[must_use]
     pub fn any_caller(mut self) -> Self {
         self.any_caller = true;
+        self
+    }
+
+    /// Acts on the caller itself when the input does not name the resource, as
+    /// `iam:CreateAccessKey` does: the caller is then what must be allowed.
+    #[must_use]
+    pub fn or_caller(mut self) -> Self {
+        self.or_caller = true;
         self
     }
 

@@ -4,6 +4,10 @@
 //! wrong kind becomes `*`, which only a policy as wide as that matches: authorization comes before
 //! validation, so it must not trust the input to be complete.
 //!
+//! Some inputs name a thing or group by `thingName`, by `thingArn` or by both. The ARN is then
+//! what is asked about, or is asked about too: a Deny on one group must be found whichever way the
+//! group is named.
+//!
 //! Source: contract core `[G-4]`.
 
 use model::Scope;
@@ -58,18 +62,39 @@ impl ResourceTemplate {
         })
     }
 
-    /// The resources for `input`: one, or one per element when a member is a list.
+    /// Whether `input` gives no text for a member of the template.
+    pub(crate) fn lacks_member(&self, input: &Value) -> bool {
+        self.members()
+            .any(|name| input.get(name).is_none_or(|value| !value.is_string()))
+    }
+
+    /// The resources for `input`, at least one: more when it is named in two ways, and one per
+    /// element when a member is a list.
     pub(crate) fn resources(&self, input: &Value, scope: &Scope) -> Vec<String> {
         let list = self
             .members()
-            .find_map(|name| input.get(name).and_then(Value::as_array));
-        match list {
-            Some(items) => items
+            .find_map(|name| input.get(name).and_then(Value::as_array))
+            .filter(|items| !items.is_empty());
+        if let Some(items) = list {
+            return items
                 .iter()
                 .map(|item| self.filled(input, Some(item), scope))
-                .collect(),
+                .collect();
+        }
+        match self.named_by_arn(input) {
+            Some(arn) if self.lacks_member(input) => vec![arn.to_owned()],
+            Some(arn) => vec![self.filled(input, None, scope), arn.to_owned()],
             None => vec![self.filled(input, None, scope)],
         }
+    }
+
+    /// The ARN beside the name: `thingArn` for the template `thing/{thingName}`.
+    fn named_by_arn<'v>(&self, input: &'v Value) -> Option<&'v str> {
+        let [Part::Text(_), Part::Member(name)] = self.parts.as_slice() else {
+            return None;
+        };
+        let stem = name.strip_suffix("Name")?;
+        input.get(format!("{stem}Arn"))?.as_str()
     }
 
     fn filled(&self, input: &Value, item: Option<&Value>, scope: &Scope) -> String {

@@ -19,11 +19,16 @@ const KEYS_MAX: usize = 2;
 pub(crate) const SEALED_FOR: &str = "iam_access_keys.secret";
 
 pub(crate) fn operations() -> Vec<Operation> {
+    const USER: &str = "iam:user/{UserName}";
     vec![
-        Operation::write("iam", "CreateAccessKey", "iam:user/{UserName}", create),
-        Operation::read("iam", "ListAccessKeys", "iam:user/{UserName}", list),
-        Operation::write("iam", "UpdateAccessKey", "iam:user/{UserName}", update).containment(),
-        Operation::write("iam", "DeleteAccessKey", "iam:user/{UserName}", delete).containment(),
+        Operation::write("iam", "CreateAccessKey", USER, create).or_caller(),
+        Operation::read("iam", "ListAccessKeys", USER, list).or_caller(),
+        Operation::write("iam", "UpdateAccessKey", USER, update)
+            .or_caller()
+            .containment(),
+        Operation::write("iam", "DeleteAccessKey", USER, delete)
+            .or_caller()
+            .containment(),
     ]
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn unique_id(prefix: &str) -> String {
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
         Operation::write("iam", "CreateUser", "iam:user/{UserName}", create),
-        Operation::read("iam", "GetUser", "iam:user/{UserName}", describe),
+        Operation::read("iam", "GetUser", "iam:user/{UserName}", describe).or_caller(),
         Operation::read("iam", "ListUsers", "*", list),
         Operation::write("iam", "UpdateUser", "iam:user/{UserName}", update).resources(new_name),
         Operation::write("iam", "DeleteUser", "iam:user/{UserName}", delete).containment(),

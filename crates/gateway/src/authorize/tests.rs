@@ -61,7 +61,8 @@ fn publish() -> Operation {
 fn check_questions(operation: Operation, input: &Value, expected: &[(&str, &str)]) {
     let catalogue = Catalogue::new(vec![operation]).unwrap();
     let served = catalogue.at(0).unwrap();
-    let found: Vec<_> = questions(served, input, &scope())
+    let found: Vec<_> = questions(served, input, &caller(&json!([])), &scope())
+        .unwrap()
         .into_iter()
         .map(|question| (question.action, question.resource))
         .collect();
@@ -103,6 +104,115 @@ fn every_action_is_asked_on_every_resource_once() {
             ("iot:Publish", "A:topic/more"),
         ],
     );
+}
+
+fn groups(count: usize) -> Value {
+    let names: Vec<String> = (0..count).map(|at| format!("g{at}")).collect();
+    json!({"thingName": "t", "thingGroupsToAdd": names})
+}
+
+#[test]
+fn a_resource_is_asked_about_however_it_is_named() {
+    let work = |_: &mut Call<'_, '_>, _: Value| Ok::<Value, ApiError>(Value::Null);
+    let add = || {
+        let thing = "thing/{thingName}";
+        Operation::write("iot", "AddThingToThingGroup", thing, work)
+            .resource("thinggroup/{thingGroupName}")
+    };
+    let both = |thing: &str, group: &str| {
+        [thing, group].map(|resource| ("iot:AddThingToThingGroup", resource.to_owned()))
+    };
+    let group_arn = format!("{ARN}thinggroup/g");
+    let foreign = "arn:aws:iot:eu-west-1:999988887777:thinggroup/g";
+    for (input, expected) in [
+        (
+            json!({"thingName": "t", "thingGroupName": "g"}),
+            both("A:thing/t", "A:thinggroup/g").to_vec(),
+        ),
+        (
+            json!({"thingName": "t", "thingGroupArn": group_arn}),
+            both("A:thing/t", "A:thinggroup/g").to_vec(),
+        ),
+        (
+            json!({"thingName": "t", "thingGroupName": "g", "thingGroupArn": group_arn}),
+            both("A:thing/t", "A:thinggroup/g").to_vec(),
+        ),
+        (
+            json!({"thingName": "t", "thingGroupArn": foreign}),
+            both("A:thing/t", foreign).to_vec(),
+        ),
+        (
+            json!({"thingName": "t", "thingGroupName": "other", "thingGroupArn": group_arn}),
+            [
+                both("A:thing/t", "A:thinggroup/other").to_vec(),
+                both("A:thing/t", "A:thinggroup/g")[1..].to_vec(),
+            ]
+            .concat(),
+        ),
+        (json!({}), both("A:thing/*", "A:thinggroup/*").to_vec()),
+    ] {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(action, resource)| (*action, resource.as_str()))
+            .collect();
+        check_questions(add(), &input, &expected);
+    }
+}
+
+#[test]
+fn who_names_nobody_is_asked_about_as_itself_where_that_is_meant() {
+    let work = |_: &mut Call<'_, '_>, _: Value| Ok::<Value, ApiError>(Value::Null);
+    let own = |input: Value, expected: &str| {
+        let keys = Operation::write("iam", "CreateAccessKey", "iam:user/{UserName}", work);
+        check_questions(
+            keys.or_caller(),
+            &input,
+            &[("iam:CreateAccessKey", expected)],
+        );
+    };
+    own(
+        json!({"UserName": "eve"}),
+        "arn:aws:iam::111122223333:user/eve",
+    );
+    own(json!({}), "arn:aws:iam::111122223333:user/anna");
+    own(
+        json!({"UserName": null}),
+        "arn:aws:iam::111122223333:user/anna",
+    );
+}
+
+#[test]
+fn there_is_always_a_question_and_there_are_not_too_many() {
+    let work = |_: &mut Call<'_, '_>, _: Value| Ok::<Value, ApiError>(Value::Null);
+    let update = |template: &'static str| {
+        Operation::write("iot", "UpdateThingGroupsForThing", template, work)
+    };
+    let count = |operation: Operation, input: &Value| {
+        let catalogue = Catalogue::new(vec![operation]).unwrap();
+        let served = catalogue.at(0).unwrap();
+        let asked = questions(served, input, &caller(&json!([])), &scope());
+        asked
+            .map(|asked| asked.len())
+            .map_err(|error| error.message)
+    };
+    let by_group = "thinggroup/{thingGroupsToAdd}";
+    assert_eq!(count(update(by_group), &groups(0)), Ok(1));
+    assert_eq!(count(update(by_group), &groups(2)), Ok(2));
+    assert_eq!(count(update(by_group), &groups(RESOURCES_MAX)), Ok(1000));
+    let refused = "the request names more than 1000 resources".to_owned();
+    let over = groups(RESOURCES_MAX + 1);
+    assert_eq!(count(update(by_group), &over), Err(refused.clone()));
+    let computed = || {
+        update("thing/{thingName}").resources(|input, _| {
+            let names = input["thingGroupsToAdd"].as_array().into_iter().flatten();
+            names.filter_map(Value::as_str).map(str::to_owned).collect()
+        })
+    };
+    assert_eq!(count(computed(), &groups(RESOURCES_MAX - 1)), Ok(1000));
+    assert_eq!(count(computed(), &groups(RESOURCES_MAX)), Err(refused));
+    // Repeats are one.
+    let same = json!({"thingName": "t", "thingGroupsToAdd": vec!["g"; 5000]});
+    assert_eq!(count(computed(), &same), Ok(2));
 }
 
 #[track_caller]

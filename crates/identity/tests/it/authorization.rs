@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{A, World, account, allow, each_world, text};
+use crate::world::{A, World, account, allow, column, each_world, text};
 
 /// Every operation but GetCallerIdentity, with a good input and the resources it asks about.
 fn operations() -> Vec<(&'static str, Value, Vec<String>)> {
@@ -128,9 +128,40 @@ fn a_user_serves_itself_by_its_name() {
             world.call(&bob, operation, named("bob")).unwrap();
             let denied = "AccessDeniedException";
             world.fails_as(&bob, operation, named("eve"), denied, "user/eve");
-            // AWS asks about the caller when nobody is named; the gateway, which does not know
-            // that default, asks about every user: too strict, never too lax.
-            world.fails_as(&bob, operation, json!({}), denied, "user/*");
+        }
+        // Who names nobody means itself. Two keys are all there can be, so one makes room.
+        world.call(&bob, "GetUser", json!({})).unwrap();
+        let keys = world.call(&bob, "ListAccessKeys", json!({})).unwrap();
+        let keys = column(&keys["AccessKeyMetadata"], "AccessKeyId");
+        let other = keys
+            .iter()
+            .find(|key| Some(**key) != bob.access_key_id.as_deref());
+        let other = json!({"AccessKeyId": other.unwrap()});
+        let mut inactive = other.clone();
+        inactive["Status"] = json!("Inactive");
+        world.call(&bob, "UpdateAccessKey", inactive).unwrap();
+        world.call(&bob, "DeleteAccessKey", other).unwrap();
+        world.call(&bob, "CreateAccessKey", json!({})).unwrap();
+    });
+}
+
+#[test]
+fn a_deny_on_a_user_holds_when_the_user_names_nobody() {
+    each_world(|world| {
+        let mut policy = allow("iam:*", "*");
+        let deny = json!({"Effect": "Deny", "Action": "iam:*", "Resource": format!("{A}user/bob")});
+        policy["Statement"] = json!([policy["Statement"], deny]);
+        let bob = world.user("bob", Some(&policy));
+        let key = json!({"AccessKeyId": bob.access_key_id, "Status": "Inactive"});
+        for (operation, input) in [
+            ("GetUser", json!({})),
+            ("ListAccessKeys", json!({})),
+            ("CreateAccessKey", json!({})),
+            ("UpdateAccessKey", key.clone()),
+            ("DeleteAccessKey", key),
+        ] {
+            let denied = "AccessDeniedException";
+            world.fails_as(&bob, operation, input, denied, "explicit deny");
         }
     });
 }
