@@ -4,6 +4,9 @@
 //! where the model says so. Only types are judged here (a number where a text belongs is named
 //! with its path); whether the content is acceptable is judged after authorization.
 //!
+//! A single value that a query or header gives twice is refused: which one counts would be a
+//! guess, and whoever reads the request before or after us might guess otherwise.
+//!
 //! Source: contract core 13.1.
 
 use std::collections::HashMap;
@@ -163,11 +166,19 @@ fn from_query(
                 .collect::<Result<_, _>>()?;
             Ok((!items.is_empty()).then_some(Value::Array(items)))
         }
-        _ => given
-            .next()
-            .map(|(_, text)| scalar::from_text(model, member.shape, text, &member.name))
-            .transpose(),
+        _ => match (given.next(), given.next()) {
+            (None, _) => Ok(None),
+            (Some((_, text)), None) => {
+                scalar::from_text(model, member.shape, text, &member.name).map(Some)
+            }
+            (Some(_), Some(_)) => Err(twice(&member.wire_name)),
+        },
     }
+}
+
+/// Two values where one belongs.
+fn twice(name: &str) -> Unreadable {
+    Unreadable(format!("'{name}' is given twice"))
 }
 
 fn from_header(
@@ -175,8 +186,11 @@ fn from_header(
     member: &Member,
     headers: &HeaderMap,
 ) -> Result<Option<Value>, Unreadable> {
-    let Some(value) = headers.get(member.wire_name.as_str()) else {
-        return Ok(None);
+    let mut given = headers.get_all(member.wire_name.as_str()).iter();
+    let value = match (given.next(), given.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value,
+        (Some(_), Some(_)) => return Err(twice(&member.wire_name)),
     };
     let text = utf8(value.as_bytes())?;
     if member.json_value {

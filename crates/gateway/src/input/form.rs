@@ -53,8 +53,10 @@ impl Form {
         for part in name.split('.') {
             at = at.parts.entry(part.to_owned()).or_default();
         }
-        at.text = Some(text);
-        Ok(())
+        match at.text.replace(text) {
+            None => Ok(()),
+            Some(_) => Err(super::twice(name)),
+        }
     }
 
     /// The text of a parameter without dots, such as `Action`.
@@ -151,7 +153,10 @@ impl Form {
                     "'{path}' has an item '{name}' that is not a number"
                 ))
             })?;
-            found.insert(number, part);
+            // `1` and `01` are one number.
+            if found.insert(number, part).is_some() {
+                return Err(super::twice(&format!("{path}.{number}")));
+            }
         }
         Ok(found.into_values().collect())
     }

@@ -242,11 +242,60 @@ fn forms() {
         "a.".repeat(16)
     );
     check_form("CreateUser", &deep, Err(&text));
-    let fits = "a=1&".repeat(form::PARAMETERS_MAX);
+    let fits: String = (0..form::PARAMETERS_MAX)
+        .map(|at| format!("a{at}=1&"))
+        .collect();
     check_form("CreateUser", &fits, Ok(json!({})));
     check_form(
         "CreateUser",
         &format!("{fits}a=1"),
         Err("there are more than 2000 parameters"),
     );
+}
+
+#[test]
+fn what_is_given_twice_is_refused() {
+    let list = |query| Request {
+        operation: "ListThings",
+        labels: &[],
+        query,
+        ..PLAIN
+    };
+    for query in ["maxResults=1&maxResults=1", "maxResults=1&max%52esults=2"] {
+        check(&list(query), Err("'maxResults' is given twice"));
+    }
+    let attach = Request {
+        operation: "AttachThingPrincipal",
+        headers: &[("x-amzn-principal", "a"), ("X-Amzn-Principal", "b")],
+        ..PLAIN
+    };
+    check(&attach, Err("'x-amzn-principal' is given twice"));
+    // What nobody reads may come as often as it likes.
+    check(&list("other=1&other=2"), Ok(json!({})));
+    // What authorization sees of a member given twice in JSON is what the operation sees.
+    let body = Request {
+        body: r#"{"thingTypeName": "a", "thingTypeName": "b"}"#,
+        ..PLAIN
+    };
+    check(
+        &body,
+        Ok(json!({"thingName": "pump", "thingTypeName": "b"})),
+    );
+    for (form, twice) in [
+        ("UserName=a&UserName=b", "UserName"),
+        ("UserName=a&User%4eame=b", "UserName"),
+        (
+            "Tags.member.1.Key=a&Tags.member.1.Key=b",
+            "Tags.member.1.Key",
+        ),
+        ("Tags.member.1.Key=a&Tags.member.01.Key=b", "Tags.1"),
+    ] {
+        check_form(
+            "CreateUser",
+            form,
+            Err(&format!("'{twice}' is given twice")),
+        );
+    }
+    let action = form::Form::parse("Action=GetUser&Action=DeleteUser");
+    assert_eq!(action.unwrap_err().0, "'Action' is given twice");
 }

@@ -259,7 +259,8 @@ impl Gateway {
             "POST" => std::str::from_utf8(body).map_err(|_| {
                 constraints::refusal(model.name, "the body is not UTF-8".to_owned())
             })?,
-            _ => head.uri.query().unwrap_or_default(),
+            "GET" => head.uri.query().unwrap_or_default(),
+            _ => return Err(unknown_operation(model)),
         };
         let form = Form::parse(encoded).map_err(|bad| unreadable(model, bad))?;
         let version_fits = form

@@ -309,6 +309,13 @@ fn the_query_protocol_has_codes_of_its_own() {
         let old = body(b"Action=CreateUser&Version=1999-01-01&UserName=a");
         check(house, old, 400, "InvalidAction").await;
         check(house, body(b""), 400, "InvalidAction").await;
+        let method = Ask {
+            method: "PUT",
+            query: "Action=CreateUser&UserName=anna",
+            body: b"",
+            ..CREATE_USER
+        };
+        check(house, method, 400, "InvalidAction").await;
         check(
             house,
             Ask {
