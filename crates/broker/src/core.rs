@@ -26,6 +26,8 @@ mod connection;
 mod deliver;
 mod depart;
 mod enforce;
+mod gate;
+mod images;
 mod journal;
 mod manage;
 mod message;
@@ -41,6 +43,7 @@ mod serve;
 mod session;
 mod shared;
 mod subscribe;
+mod time;
 
 #[cfg(test)]
 mod tests;
@@ -49,14 +52,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use device_api::DisconnectReason;
 use model::{CertificateId, Timestamp};
-use mqtt::packet::AckProperties;
 use mqtt::route::Routes;
-use mqtt::session::{ExpiryLimits, Ticket};
+use mqtt::session::ExpiryLimits;
 use mqtt::topic::HashMatchesParent;
 use mqtt::{Packet, ReasonCode};
 
@@ -72,14 +74,15 @@ pub(crate) use review::Reviewed;
 
 use crate::limits::Limits;
 use arena::Arena;
-use connection::Due;
-use deliver::Images;
+use gate::{EVERYTHING, Gated};
+use images::Images;
 use journal::Journal;
 use message::Ledger;
 use presence::Presences;
 use retained::Retained;
 use session::{Session, SubscriptionOptions};
 use shared::{Dice, Group};
+use time::{Due, SWEEP_EVERY, Timer};
 
 /// The time, on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -143,44 +146,6 @@ enum Target {
     Group(Key<Group>),
 }
 
-/// What waits for a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    Greeting(Key<Connection>),
-    KeepAlive(Key<Connection>),
-    CertificateEnd(Key<Connection>),
-    SessionExpiry(Key<Session>),
-    Will(Key<Session>),
-    Sweep,
-}
-
-/// What waits for the disk.
-#[derive(Debug)]
-enum Gated {
-    /// A publish was taken.
-    Answer {
-        session: Key<Session>,
-        ticket: Ticket,
-    },
-    /// A packet whose promise must hold after a crash.
-    Send {
-        connection: Key<Connection>,
-        packet: Packet,
-    },
-    /// A delivery under a packet id that must be known after a crash, and those behind it.
-    Deliver {
-        session: Key<Session>,
-        connection: Key<Connection>,
-        bytes: Bytes,
-    },
-}
-
-/// As the `since` of [`Core::gate`]: behind everything written so far, whoever wrote it.
-const EVERYTHING: u64 = 0;
-
-/// How often expired messages, idle rates and old presence numbers are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-
 /// What the core needs to know at start.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -236,7 +201,7 @@ pub(crate) struct Core {
     ledger: Ledger,
     journal: Journal,
     gates: VecDeque<(u64, Gated)>,
-    timers: BinaryHeap<Reverse<Due<Timer>>>,
+    timers: BinaryHeap<Reverse<Due>>,
     /// Connections with output the shell does not know of.
     announced: Vec<Key<Connection>>,
     /// Connections to end once the event at hand is dealt with.
@@ -344,36 +309,6 @@ impl Core {
         self.settle(now);
     }
 
-    /// Every op up to this sequence is on the disk: what waited for it may leave.
-    pub(crate) fn persisted(&mut self, now: Now, up_to: u64) {
-        self.journal.persisted(up_to);
-        while let Some((sequence, _)) = self.gates.front()
-            && self.journal.is_persisted(*sequence)
-        {
-            if let Some((_, gated)) = self.gates.pop_front() {
-                self.pass(gated);
-            }
-        }
-        self.settle(now);
-    }
-
-    /// Whatever is due.
-    pub(crate) fn tick(&mut self, now: Now) {
-        while let Some(Reverse(due)) = self.timers.peek()
-            && due.at <= now.instant
-        {
-            if let Some(Reverse(due)) = self.timers.pop() {
-                self.fire(now, due.what);
-            }
-        }
-        self.settle(now);
-    }
-
-    /// When [`Core::tick`] must be called next.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse(due)| due.at)
-    }
-
     /// Connections that have output since the last time this was asked.
     pub(crate) fn take_announced(&mut self) -> Vec<Key<Connection>> {
         std::mem::take(&mut self.announced)
@@ -437,71 +372,6 @@ impl Core {
         &self.settings.limits
     }
 
-    fn wake_at(&mut self, at: Instant, what: Timer) {
-        self.timers.push(Reverse(Due { at, what }));
-    }
-
-    // spec aws-iot [1.6]: a connection ends with its certificate. A timer reaches a day ahead and
-    // then looks again, so that a change of the wall clock is seen.
-    fn watch_certificate(&mut self, now: Now, key: Key<Connection>, not_after: Timestamp) {
-        const LOOK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
-        let left = not_after.since(now.wall).min(LOOK_AGAIN);
-        self.wake_at(now.instant + left, Timer::CertificateEnd(key));
-    }
-
-    fn fire(&mut self, now: Now, timer: Timer) {
-        match timer {
-            Timer::Greeting(key) => {
-                let waiting = self.connections.get(key);
-                if waiting.is_some_and(|connection| connection.serving().is_none()) {
-                    self.end(key, End::silent(DisconnectReason::ClientError));
-                }
-            }
-            Timer::KeepAlive(key) => self.check_keep_alive(now, key),
-            Timer::CertificateEnd(key) => {
-                if let Some(connection) = self.connections.get(key) {
-                    let not_after = connection.peer.not_after;
-                    if not_after <= now.wall {
-                        let end = End::new(DisconnectReason::AuthError, ReasonCode::NotAuthorized);
-                        self.end(key, end.because("the certificate has expired"));
-                    } else {
-                        self.watch_certificate(now, key, not_after);
-                    }
-                }
-            }
-            Timer::SessionExpiry(key) => self.expire_session(now, key),
-            Timer::Will(key) => self.publish_due_will(now, key),
-            Timer::Sweep => {
-                self.sweep(now);
-                self.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
-            }
-        }
-    }
-
-    fn check_keep_alive(&mut self, now: Now, key: Key<Connection>) {
-        let serving = self.connections.get(key).and_then(Connection::serving);
-        let Some(keep_alive) = serving.map(|serving| serving.keep_alive) else {
-            return;
-        };
-        if keep_alive.expired(now.instant) {
-            // spec aws-iot [MQ-13]; spec mqtt5 [MQTT-3.1.2-22]
-            let reason = DisconnectReason::MqttKeepAliveTimeout;
-            self.end(key, End::new(reason, ReasonCode::KeepAliveTimeout));
-        } else if let Some(at) = keep_alive.deadline() {
-            self.wake_at(at, Timer::KeepAlive(key));
-        }
-    }
-
-    fn sweep(&mut self, now: Now) {
-        for topic in self.retained.expired(now.wall) {
-            self.remove_retained(&topic);
-        }
-        self.presences.sweep(now.wall);
-        self.connect_rates
-            .retain(|_, bucket| !bucket.is_idle(now.instant));
-        self.drop_expired(now);
-    }
-
     /// Puts off the end of a connection to the end of the turn. The first reason given stands.
     fn end(&mut self, connection: Key<Connection>, end: End) {
         if self.connections.get(connection).is_some()
@@ -542,66 +412,6 @@ impl Core {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.send(packet);
             self.announce(key);
-        }
-    }
-
-    /// Lets `gated` pass once every op written after `since` is on the disk: at once, when there
-    /// is none.
-    fn gate(&mut self, since: u64, gated: Gated) {
-        let written = self.journal.written();
-        if written == since || self.journal.is_persisted(written) {
-            self.pass(gated);
-        } else {
-            self.gates.push_back((written, gated));
-        }
-    }
-
-    fn pass(&mut self, gated: Gated) {
-        match gated {
-            Gated::Answer { session, ticket } => {
-                let success = ReasonCode::Success;
-                self.answer(session, ticket, success, AckProperties::default());
-            }
-            Gated::Send { connection, packet } => self.send(connection, &packet),
-            Gated::Deliver {
-                session,
-                connection,
-                bytes,
-            } => {
-                if let Some(session) = self.sessions.get_mut(session)
-                    && session.connection == Some(connection)
-                {
-                    session.held = session.held.saturating_sub(1);
-                }
-                if let Some(found) = self.connections.get_mut(connection) {
-                    found.output.extend_from_slice(&bytes);
-                    self.announce(connection);
-                }
-            }
-        }
-    }
-
-    /// Says what became of a publish, and sends the acknowledgements that may leave.
-    fn answer(
-        &mut self,
-        key: Key<Session>,
-        ticket: Ticket,
-        reason: ReasonCode,
-        properties: AckProperties,
-    ) {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return;
-        };
-        session.inbound.answer(ticket, reason, properties);
-        let Some(connection) = session.connection else {
-            return;
-        };
-        while let Some(ack) = self
-            .sessions
-            .get_mut(key)
-            .and_then(|session| session.inbound.next_ack())
-        {
-            self.send(connection, &ack);
         }
     }
 }

@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::BytesMut;
 use model::Timestamp;
@@ -152,11 +151,4 @@ impl Connection {
         }
         image.write(packet_id, dup, &mut self.output).is_ok()
     }
-}
-
-/// Something at a moment on the monotonic clock, for the heap of timers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Due<T> {
-    pub(crate) at: Instant,
-    pub(crate) what: T,
 }

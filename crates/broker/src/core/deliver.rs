@@ -12,13 +12,14 @@ use std::num::NonZeroU16;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use mqtt::packet::{Ack, SubscriptionIdentifier};
+use mqtt::packet::Ack;
 use mqtt::session::Resend;
-use mqtt::{DeliveryClass, Packet, PublishImage, QoS, Version};
+use mqtt::{PublishImage, QoS, Version};
 use policy::{DeviceAction, Resource};
 
 use super::arena::Key;
 use super::connection::Connection;
+use super::images::Class;
 use super::message::{Entry, Life, Message, Terms};
 use super::session::{Session, SubscriptionOptions};
 use super::{Core, Effect, Gated, Now};
@@ -31,61 +32,6 @@ pub(super) enum Offered {
     Taken,
     /// Neither.
     Dropped,
-}
-
-/// Encoded deliveries of the message at hand, one per class of receivers.
-#[derive(Debug, Default)]
-pub(super) struct Images {
-    message: Option<u64>,
-    images: Vec<(Class, Rc<PublishImage>)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Class {
-    version: Version,
-    terms: Terms,
-    life: Life,
-}
-
-impl Images {
-    pub(super) fn clear(&mut self) {
-        self.message = None;
-        self.images.clear();
-    }
-
-    /// The bytes of `message` for receivers of a class, encoded once. `None` when they cannot be
-    /// encoded, or its life is over.
-    fn image(&mut self, message: &Message, class: Class) -> Option<Rc<PublishImage>> {
-        if self.message != Some(message.id) {
-            self.clear();
-            self.message = Some(message.id);
-        }
-        if let Some((_, image)) = self.images.iter().find(|(known, _)| *known == class) {
-            return Some(Rc::clone(image));
-        }
-        let identifiers: Vec<SubscriptionIdentifier> = class.terms.identifier.into_iter().collect();
-        let expiry_s = match class.life {
-            Life::Unlimited => None,
-            Life::Seconds(left) => Some(left),
-            Life::Over => return None,
-        };
-        let delivery = DeliveryClass {
-            version: class.version,
-            qos: class.terms.qos,
-            retain: class.terms.retain,
-            message_expiry_s: expiry_s,
-            subscription_identifiers: &identifiers,
-        };
-        let image = match PublishImage::encode(message.publish(), &delivery) {
-            Ok(image) => Rc::new(image),
-            Err(error) => {
-                tracing::error!(%error, "a message could not be encoded for its subscribers");
-                return None;
-            }
-        };
-        self.images.push((class, Rc::clone(&image)));
-        Some(image)
-    }
 }
 
 impl Core {
@@ -442,6 +388,7 @@ impl Core {
                         retain: message.retain,
                         identifier: message.identifier,
                     },
+                    stored: message.stored,
                 },
             };
             match again {

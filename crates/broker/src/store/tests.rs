@@ -183,24 +183,28 @@ fn bodies_are_sealed() {
     }
 }
 
+fn at(day: i64) -> Timestamp {
+    Timestamp::from_seconds(START.seconds() + day * 86_400)
+}
+
+fn connection(id: &str, client_id: &str, day: i64) -> Op {
+    Op::History(Box::new(HistoryRow {
+        id: id.to_owned(),
+        principal: "p".to_owned(),
+        client_id: Some(client_id.to_owned()),
+        thing: None,
+        address: "192.0.2.1".to_owned(),
+        tls_version: "TLSv1_3".to_owned(),
+        tls_group: "X25519".to_owned(),
+        connected_at: at(day),
+        disconnected_at: None,
+        reason: None,
+    }))
+}
+
 #[test]
 fn the_history_is_paged_newest_first_and_forgotten_after_31_days() {
     testkit::each_database(MIGRATIONS, |storage| {
-        let at = |day: i64| Timestamp::from_seconds(START.seconds() + day * 86_400);
-        let row = |id: &str, client_id: &str, day| {
-            Op::History(Box::new(HistoryRow {
-                id: id.to_owned(),
-                principal: "p".to_owned(),
-                client_id: Some(client_id.to_owned()),
-                thing: None,
-                address: "192.0.2.1".to_owned(),
-                tls_version: "TLSv1_3".to_owned(),
-                tls_group: "X25519".to_owned(),
-                connected_at: at(day),
-                disconnected_at: None,
-                reason: None,
-            }))
-        };
         let end = Op::HistoryEnd {
             id: "2".to_owned(),
             at: at(3),
@@ -208,7 +212,12 @@ fn the_history_is_paged_newest_first_and_forgotten_after_31_days() {
         };
         write(
             storage,
-            vec![row("1", "a", 0), row("2", "b", 1), row("3", "a", 1), end],
+            vec![
+                connection("1", "a", 0),
+                connection("2", "b", 1),
+                connection("3", "a", 1),
+                end,
+            ],
         );
         let list = |client_id: Option<&'static str>, limit| {
             let mut ids = Vec::new();

@@ -102,7 +102,7 @@ fn owners_survive_a_restart() {
 }
 
 #[test]
-fn what_was_acknowledged_is_in_the_copy_of_a_live_database() {
+fn a_message_is_committed_before_it_is_acknowledged() {
     let database = testkit::databases().remove(0);
     run(async {
         let mut world = World::start(&database, BrokerConfig::default()).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use broker::BrokerConfig;
+use model::Clock;
 use mqtt::ReasonCode;
 use pki::authority::Validity;
 use rustls::HandshakeKind;
@@ -142,37 +143,47 @@ fn sessions_that_cannot_be_judged_are_ended() {
     });
 }
 
-// tests aws-iot [CT-10], [CT-40], [MQ-18]
+// tests aws-iot [CT-40], [MQ-18]
 #[test]
-fn who_is_not_registered_or_not_valid_does_not_get_in() {
+fn who_is_not_registered_is_introduced_and_does_not_get_in() {
     in_world(async |world| {
         let mut listener = Client::join(world, &world.device(ALL), clean(V5, "listener")).await;
         listener
             .subscribe("$aws/events/certificates/registered/+", 0)
             .await;
         let stranger = world.stranger();
-        assert_eq!(
-            Client::connect(world, &stranger, clean(V5, "d")).await.1,
-            None
-        );
+        let (_, answer) = Client::connect(world, &stranger, clean(V5, "d")).await;
+        assert_eq!(answer, None);
         let introduced = format!("$aws/events/certificates/registered/ca={}@0", stranger.id);
         assert_eq!(listener.told().await, introduced);
         assert_eq!(world.registry.introduced.lock().unwrap().len(), 1);
+        // A certificate that was deleted is a stranger's again.
+        let device = world.device(ALL);
+        let mut client = Client::join(world, &device, clean(V5, "d")).await;
+        world.take(&device);
+        world.changed("certificate", device.id.as_str()).await;
+        assert_eq!(client.told().await, "DISCONNECT(0x87)");
+        let (_, answer) = Client::connect(world, &device, clean(V5, "d")).await;
+        assert_eq!(answer, None);
+    });
+}
 
-        let now = world.storage.clock().now();
+// tests aws-iot [CT-10], [EP-14]
+#[test]
+fn an_expired_certificate_does_not_come_back_by_resumption() {
+    in_world(async |world| {
+        let now = world.clock.now();
         let brief = Validity::lasting(now, Duration::from_secs(60)).unwrap();
         let expiring = world.stranger_until(brief);
         world.put(&expiring, record(ALL));
-        let config = world.tls(Some(&expiring), &[]);
-        let address = world.addresses.mqtt;
-        let (client, _) = Client::connect_with(address, config.clone(), clean(V5, "e")).await;
-        client.unwrap().leave().await;
-        // A certificate that was deleted is a stranger's again.
-        world.take(&expiring);
-        let sequence = world.changed("certificate", expiring.id.as_str()).await;
-        world.receipt(sequence).await;
-        let (_, answer) = Client::connect_with(address, config, clean(V5, "e")).await;
-        assert_eq!(answer, None);
+        let resumable = world.tls(Some(&expiring), &[]);
+        let connect = |config| Client::connect_with(world.addresses.mqtt, config, clean(V5, "e"));
+        let (first, _) = connect(resumable.clone()).await;
+        first.unwrap().leave().await;
+        world.clock.advance(Duration::from_secs(61));
+        assert_eq!(connect(resumable).await.1, None);
+        let anew = world.tls(Some(&expiring), &[]);
+        assert_eq!(connect(anew).await.1, None);
     });
 }
 

@@ -14,7 +14,7 @@ use gateway::{
     Caller, CallerKind, Credential, Credentials, DenialLimits, Denials, Gateway, GatewayOptions,
     Limits, Metrics,
 };
-use model::{AccountId, ApiError, CertificateId, Clock, Profile, Region, Scope};
+use model::{AccountId, ApiError, CertificateId, Clock, ManualClock, Profile, Region, Scope};
 use pki::authority::{DeviceAuthority, SanName, ServerAuthority, Subject, Validity};
 use pki::tls::{ClientSettings, SecurityPolicy, ServerIdentity, client_config};
 use pki::{KeyKind, generate_key};
@@ -90,6 +90,7 @@ pub(crate) struct World {
     pub(crate) denials: Denials,
     pub(crate) broker: Broker,
     pub(crate) addresses: Addresses,
+    pub(crate) clock: Arc<ManualClock>,
     running: Option<RunningBroker>,
     authorities: Arc<Authorities>,
 }
@@ -223,6 +224,7 @@ impl World {
             denials,
             broker,
             addresses: running.addresses(),
+            clock: Arc::clone(&database.clock),
             running: Some(running),
             authorities,
         }

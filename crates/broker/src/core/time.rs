@@ -1,0 +1,123 @@
+//! Time: what is due, and who waits for it.
+
+use std::cmp::Reverse;
+use std::time::{Duration, Instant};
+
+use device_api::DisconnectReason;
+use model::Timestamp;
+use mqtt::ReasonCode;
+
+use super::arena::Key;
+use super::connection::Connection;
+use super::session::Session;
+use super::{Core, End, Now};
+
+/// What waits for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    Greeting(Key<Connection>),
+    KeepAlive(Key<Connection>),
+    CertificateEnd(Key<Connection>),
+    SessionExpiry(Key<Session>),
+    Will(Key<Session>),
+    Sweep,
+}
+
+/// Something at a moment on the monotonic clock, for the heap of timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Due {
+    at: Instant,
+    what: Timer,
+}
+
+/// How often expired messages, idle rates and old presence numbers are looked for.
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+impl Core {
+    /// Whatever is due.
+    pub(crate) fn tick(&mut self, now: Now) {
+        while let Some(Reverse(due)) = self.timers.peek()
+            && due.at <= now.instant
+        {
+            if let Some(Reverse(due)) = self.timers.pop() {
+                self.fire(now, due.what);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// When [`Core::tick`] must be called next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse(due)| due.at)
+    }
+
+    pub(super) fn wake_at(&mut self, at: Instant, what: Timer) {
+        self.timers.push(Reverse(Due { at, what }));
+    }
+
+    // spec aws-iot [1.6]: a connection ends with its certificate. A timer reaches a day ahead and
+    // then looks again, so that a change of the wall clock is seen.
+    pub(super) fn watch_certificate(
+        &mut self,
+        now: Now,
+        key: Key<Connection>,
+        not_after: Timestamp,
+    ) {
+        const LOOK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+        let left = not_after.since(now.wall).min(LOOK_AGAIN);
+        self.wake_at(now.instant + left, Timer::CertificateEnd(key));
+    }
+
+    fn fire(&mut self, now: Now, timer: Timer) {
+        match timer {
+            Timer::Greeting(key) => {
+                let waiting = self.connections.get(key);
+                if waiting.is_some_and(|connection| connection.serving().is_none()) {
+                    self.end(key, End::silent(DisconnectReason::ClientError));
+                }
+            }
+            Timer::KeepAlive(key) => self.check_keep_alive(now, key),
+            Timer::CertificateEnd(key) => {
+                if let Some(connection) = self.connections.get(key) {
+                    let not_after = connection.peer.not_after;
+                    if not_after <= now.wall {
+                        let end = End::new(DisconnectReason::AuthError, ReasonCode::NotAuthorized);
+                        self.end(key, end.because("the certificate has expired"));
+                    } else {
+                        self.watch_certificate(now, key, not_after);
+                    }
+                }
+            }
+            Timer::SessionExpiry(key) => self.expire_session(now, key),
+            Timer::Will(key) => self.publish_due_will(now, key),
+            Timer::Sweep => {
+                self.sweep(now);
+                self.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
+            }
+        }
+    }
+
+    fn check_keep_alive(&mut self, now: Now, key: Key<Connection>) {
+        let serving = self.connections.get(key).and_then(Connection::serving);
+        let Some(keep_alive) = serving.map(|serving| serving.keep_alive) else {
+            return;
+        };
+        if keep_alive.expired(now.instant) {
+            // spec aws-iot [MQ-13]; spec mqtt5 [MQTT-3.1.2-22]
+            let reason = DisconnectReason::MqttKeepAliveTimeout;
+            self.end(key, End::new(reason, ReasonCode::KeepAliveTimeout));
+        } else if let Some(at) = keep_alive.deadline() {
+            self.wake_at(at, Timer::KeepAlive(key));
+        }
+    }
+
+    fn sweep(&mut self, now: Now) {
+        for topic in self.retained.expired(now.wall) {
+            self.remove_retained(&topic);
+        }
+        self.presences.sweep(now.wall);
+        self.connect_rates
+            .retain(|_, bucket| !bucket.is_idle(now.instant));
+        self.drop_expired(now);
+    }
+}
