@@ -23,7 +23,7 @@ fn limits() -> Limits {
 }
 
 /// What a peer reads that sends `text` and then waits.
-async fn exchange(gateway: &Arc<Gateway>, text: &str) -> String {
+pub(crate) async fn exchange(gateway: &Arc<Gateway>, text: &str) -> String {
     let (client, server) = tokio::io::duplex(8 * 1024);
     let (mut reader, mut writer) = tokio::io::split(client);
     let mut answer = Vec::new();
@@ -39,7 +39,7 @@ async fn exchange(gateway: &Arc<Gateway>, text: &str) -> String {
 }
 
 /// The text of a signed request.
-fn text(ask: Ask<'_>, more: &str) -> String {
+pub(crate) fn text(ask: Ask<'_>, more: &str) -> String {
     let request = ask.signed();
     let headers: Vec<String> = request
         .headers()

@@ -10,6 +10,7 @@ mod calls;
 mod connections;
 mod denials;
 mod devices;
+mod hostile_clients;
 mod house;
 mod pasted_keys;
 mod requests;
