@@ -1,8 +1,10 @@
 //! Requests and their answers over HTTP.
 
+use gateway::sigv4::{Signing, sign};
+use hyper::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::house::{ADMIN, ARN, ASK, Ask, House, NOBODY, READER, Whom, each_house};
+use crate::house::{ADMIN, ARN, ASK, Ask, House, NOBODY, READER, SECRET, Whom, each_house};
 
 const CREATE: Ask<'static> = Ask {
     method: "POST",
@@ -121,6 +123,46 @@ fn signatures_are_refused_with_the_errors_of_the_front_end() {
             ..ASK
         };
         refused(house, plane, invalid, "iotdata").await;
+    });
+}
+
+// tests aws-iot [HT-1]
+#[test]
+fn a_request_signed_for_another_host_is_refused() {
+    each_house(async |house| {
+        for (host, status) in [
+            ("palisade.example", 200),
+            ("palisade.example:9443", 200),
+            ("PALISADE.EXAMPLE:1", 200),
+            ("other.example:9443", 403),
+            ("palisade.example.other.example", 403),
+            ("palisade.example@other.example", 403),
+            ("127.0.0.1:9443", 403),
+        ] {
+            let list = Ask {
+                path: "/things",
+                ..ASK
+            };
+            let headers = sign(&Signing {
+                method: list.method,
+                path: list.path,
+                query: list.query,
+                host,
+                headers: &HeaderMap::new(),
+                body: list.body,
+                access_key_id: ADMIN,
+                secret: SECRET,
+                session_token: None,
+                region: "us-east-1",
+                service: list.service,
+                at: testkit::START,
+            });
+            let request = list.with(&headers.unwrap());
+            let answer = house.send(request, Whom::Control).await;
+            assert_eq!(answer.status, status, "{host}: {}", answer.text());
+            let refused = answer.code() == "InvalidSignatureException";
+            assert_eq!(refused, status == 403, "{host}: {}", answer.text());
+        }
     });
 }
 
