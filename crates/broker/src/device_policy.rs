@@ -66,7 +66,7 @@ impl DevicePolicy for IotPolicies {
             let Some(record) = record.filter(|record| record.active) else {
                 return Err(forbidden("the certificate is not active", None));
             };
-            // spec aws-iot [EP-44], [7.7 row 66]: over HTTPS there is no client id.
+            // spec aws-iot [EP-44]: over HTTPS there is no client id.
             let connection = Connection {
                 client_id: None,
                 source_ip,

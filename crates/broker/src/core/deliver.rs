@@ -112,7 +112,7 @@ impl Core {
     }
 
     /// Judges a delivery; a refusal is taken down and drops the message, the connection stays.
-    // spec aws-iot [PL 7.2]: `iot:Receive` at each delivery.
+    // spec aws-iot [7.2]: `iot:Receive` at each delivery.
     fn may_receive(&mut self, now: Now, key: Key<Session>, message: &Message) -> bool {
         let session = self.sessions.get(key);
         let Some(connection) = session.and_then(|session| session.connection) else {

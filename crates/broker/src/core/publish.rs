@@ -210,7 +210,7 @@ impl Core {
         })
     }
 
-    // spec aws-iot [MQ-31], [MQ-54], [PL 7.2]
+    // spec aws-iot [MQ-31], [MQ-54], [7.2]
     fn judge(
         &mut self,
         now: Now,

@@ -4,15 +4,13 @@
 //! is and writes all there is in as few system calls as possible, and an idle connection owns no
 //! buffer of ours.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 
 use bytes::{Buf as _, BytesMut};
 use rustls::ServerConnection;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// Plaintext taken at once.
-const CHUNK: usize = 16 * 1024;
 /// Plaintext taken in one turn, so that one busy client does not hold up the others.
 const TURN_MAX: usize = 64 * 1024;
 
@@ -80,14 +78,18 @@ impl TlsSocket {
     }
 
     fn take_plaintext(&mut self, into: &mut BytesMut) -> io::Result<()> {
-        let mut chunk = [0; CHUNK];
+        let mut reader = self.tls.reader();
         loop {
-            match self.tls.reader().read(&mut chunk) {
-                Ok(0) => {
+            match reader.fill_buf() {
+                Ok([]) => {
                     self.ended = true;
                     return Ok(());
                 }
-                Ok(count) => into.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+                Ok(chunk) => {
+                    into.extend_from_slice(chunk);
+                    let taken = chunk.len();
+                    reader.consume(taken);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 // The peer closed without saying so: to MQTT no different from a broken network.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

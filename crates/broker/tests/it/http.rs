@@ -26,7 +26,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, path: &str) -> (u16, String) {
     (status, String::from_utf8(body).unwrap())
 }
 
-// tests aws-iot [EP-40], [EP-42], [EP-43], [PL-10], [7.7 row 66]
+// tests aws-iot [EP-40], [EP-42], [EP-43], [PL-10]
 #[test]
 fn a_device_publishes_over_https_until_it_is_revoked() {
     in_world(async |world| {

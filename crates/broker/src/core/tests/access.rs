@@ -34,7 +34,7 @@ fn a_certificate_that_is_not_active_has_no_connections() {
     }
 }
 
-// tests aws-iot [PL-52], [7.7 row 73]
+// tests aws-iot [PL-52]
 #[test]
 fn a_lost_permission_to_connect_ends_the_connection() {
     let denied = policy(&["Deny Connect *", "Allow Publish *"]);

@@ -228,7 +228,7 @@ fn a_slow_reader_loses_qos_0_first_and_then_its_connection() {
     assert_eq!(world.core.counters().slow_readers_cut, 1);
 }
 
-// tests aws-iot [PL 7.2]
+// tests aws-iot [7.2]
 #[test]
 fn each_delivery_is_judged() {
     let lines = [

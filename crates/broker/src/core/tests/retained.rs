@@ -141,7 +141,7 @@ fn the_bounds_are_told_and_deletes_always_pass() {
     }
 }
 
-// tests aws-iot [PL 7.2]
+// tests aws-iot [7.2]
 #[test]
 fn a_retained_message_is_judged_like_any_delivery() {
     let mut world = World::standard();

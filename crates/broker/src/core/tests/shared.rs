@@ -126,7 +126,7 @@ fn a_group_without_persistent_members_ends_with_them() {
     assert_eq!(world.core.waiting_bytes(), 0);
 }
 
-// tests aws-iot [PL 7.2]
+// tests aws-iot [7.2]
 #[test]
 fn a_member_that_may_not_receive_is_passed_over() {
     let deaf = Device::allowed("deaf", &policy(&["Allow Connect *", "Allow Subscribe *"]));
