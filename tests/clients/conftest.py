@@ -24,7 +24,7 @@ import botocore.session
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("PALISADE_BINARY", ROOT / "target/debug/palisade"))
+BINARY = pathlib.Path(os.environ.get("PALISADE_TEST_BINARY", ROOT / "target/debug/palisade"))
 RECORD = ROOT / ".build" / "operations.json"
 ACCOUNT = "111122223333"
 REGION = "us-east-1"

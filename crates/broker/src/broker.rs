@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gateway::{Denials, DevicePolicy, Gateway, Metrics, Operation};
-use model::{ApiError, Profile, Scope, Timestamp};
+use model::{ApiError, OutOfRange, Profile, Scope, Timestamp};
 use pki::authority::SanName;
 use pki::tls::ServerIdentity;
 use storage::{Storage, StorageError, Urgency};
@@ -21,7 +21,7 @@ use crate::config::BrokerConfig;
 use crate::core::{Core, Now};
 use crate::device_policy::IotPolicies;
 use crate::directory::Directory;
-use crate::limits::{ConfigError, Limits};
+use crate::limits::Limits;
 use crate::metrics::{Doormen, Gauges};
 use crate::operations;
 use crate::receipts::{Receipt, Receipts};
@@ -105,7 +105,7 @@ impl Broker {
     ///
     /// # Errors
     /// The first setting outside its range.
-    pub fn new(options: BrokerOptions) -> Result<Self, ConfigError> {
+    pub fn new(options: BrokerOptions) -> Result<Self, OutOfRange> {
         let limits = options.config.limits(options.profile)?;
         let (calls, waiting) = mpsc::channel(CALLS_MAX);
         let gauges = Gauges::register(&options.metrics);

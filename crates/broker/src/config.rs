@@ -10,8 +10,8 @@ mod tests;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use serde::de::{self, Deserializer};
-use serde::{Deserialize, Serialize, Serializer};
+use model::Quota;
+use serde::{Deserialize, Serialize};
 
 /// The broker's section of the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,53 +182,6 @@ impl Default for BrokerConfig {
             retained_on_wildcard: Choice::Profile,
             v3_connect_denied: ConnectDenied::Connack,
             review_timeout_ms: 1000,
-        }
-    }
-}
-
-/// One of AWS's quotas: as the profile says, `"off"`, `"aws"`, or a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Quota {
-    /// AWS's value in profile `aws`, ours in `standard`.
-    #[default]
-    Profile,
-    /// Only the structural bound.
-    Off,
-    /// AWS's value.
-    Aws,
-    /// This value.
-    At(u64),
-}
-
-impl Serialize for Quota {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Profile => out.serialize_str("profile"),
-            Self::Off => out.serialize_str("off"),
-            Self::Aws => out.serialize_str("aws"),
-            Self::At(value) => out.serialize_u64(*value),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Quota {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Number(u64),
-            Word(String),
-        }
-        match Written::deserialize(source)? {
-            Written::Number(value) => Ok(Self::At(value)),
-            Written::Word(word) => match word.as_str() {
-                "profile" => Ok(Self::Profile),
-                "off" => Ok(Self::Off),
-                "aws" => Ok(Self::Aws),
-                other => Err(de::Error::custom(format!(
-                    "`{other}` is not a quota; use `off`, `aws`, `profile` or a number"
-                ))),
-            },
         }
     }
 }

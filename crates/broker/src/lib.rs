@@ -35,7 +35,6 @@ mod store;
 pub use broker::{Addresses, Broker, BrokerOptions, ListenerTls, RunningBroker};
 pub use config::BrokerConfig;
 pub use directory::{DeviceRecord, Directory, Event};
-pub use limits::ConfigError;
 pub use receipts::Receipt;
 pub use shell::{ListenError, ThreadStartError};
 pub use store::MIGRATIONS;

@@ -8,21 +8,11 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use model::Profile;
+use model::{OutOfRange, Profile, Quota, QuotaRule};
 use mqtt::TopicLimits;
 use mqtt::session::ExpiryLimits;
 
-use crate::config::{BrokerConfig, ConnectDenied, Quota};
-
-/// A setting that is outside its range.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` is {value}; it must be {min} to {max}")]
-pub struct ConfigError {
-    field: &'static str,
-    value: u64,
-    min: u64,
-    max: u64,
-}
+use crate::config::{BrokerConfig, ConnectDenied};
 
 /// The limits in force: the settings, with every quota resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,40 +134,18 @@ impl KeepAliveRange {
     }
 }
 
-/// How one quota resolves.
-struct QuotaRule {
-    field: &'static str,
-    aws: u64,
-    standard: u64,
-    min: u64,
-    /// The structural bound, which `"off"` means.
-    max: u64,
+fn rate(rule: &QuotaRule, quota: Quota, profile: Profile) -> Result<Option<u32>, OutOfRange> {
+    let value = rule.resolve(quota, profile)?;
+    // The structural bound itself is no limit.
+    Ok((value < rule.max).then(|| u32::try_from(value).unwrap_or(u32::MAX)))
 }
 
-impl QuotaRule {
-    fn resolve(&self, quota: Quota, profile: Profile) -> Result<u64, ConfigError> {
-        let value = match (quota, profile) {
-            (Quota::Aws, _) | (Quota::Profile, Profile::Aws) => self.aws,
-            (Quota::Profile, Profile::Standard) => self.standard,
-            (Quota::Off, _) => self.max,
-            (Quota::At(value), _) => value,
-        };
-        in_range(self.field, value, self.min, self.max)
-    }
+fn size(rule: &QuotaRule, quota: Quota, profile: Profile) -> Result<usize, OutOfRange> {
+    Ok(usize::try_from(rule.resolve(quota, profile)?).unwrap_or(usize::MAX))
+}
 
-    /// As [`QuotaRule::resolve`]; the structural bound itself is no limit.
-    fn rate(&self, quota: Quota, profile: Profile) -> Result<Option<u32>, ConfigError> {
-        let value = self.resolve(quota, profile)?;
-        Ok((value < self.max).then(|| u32::try_from(value).unwrap_or(u32::MAX)))
-    }
-
-    fn size(&self, quota: Quota, profile: Profile) -> Result<usize, ConfigError> {
-        Ok(usize::try_from(self.resolve(quota, profile)?).unwrap_or(usize::MAX))
-    }
-
-    fn count(&self, quota: Quota, profile: Profile) -> Result<u16, ConfigError> {
-        Ok(u16::try_from(self.resolve(quota, profile)?).unwrap_or(u16::MAX))
-    }
+fn count(rule: &QuotaRule, quota: Quota, profile: Profile) -> Result<u16, OutOfRange> {
+    Ok(u16::try_from(rule.resolve(quota, profile)?).unwrap_or(u16::MAX))
 }
 
 const fn rule(field: &'static str, aws: u64, standard: u64, min: u64, max: u64) -> QuotaRule {
@@ -205,27 +173,17 @@ const INFLIGHT: QuotaRule = rule("inflight_max", 100, 1000, 1, 65_535);
 const ALIASES: QuotaRule = rule("topic_alias_max", 8, 64, 0, 1024);
 const RATE_OFF: u64 = 4_294_967_295;
 
-fn in_range(field: &'static str, value: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
-    if (min..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError {
-        field,
-        value,
-        min,
-        max,
-    })
-}
-
 impl BrokerConfig {
     /// Checks every setting and resolves every quota.
     ///
     /// # Errors
     /// The first setting outside its range.
-    pub fn limits(&self, profile: Profile) -> Result<Limits, ConfigError> {
+    pub fn limits(&self, profile: Profile) -> Result<Limits, OutOfRange> {
         self.check_ranges()?;
         let aws = profile == Profile::Aws;
-        let size = |rule: &QuotaRule, quota| rule.size(quota, profile);
+        let size = |rule: &QuotaRule, quota| size(rule, quota, profile);
+        let rate = |rule: &QuotaRule, quota| rate(rule, quota, profile);
+        let count = |rule: &QuotaRule, quota| count(rule, quota, profile);
         Ok(Limits {
             profile,
             connections_max: bound(self.connections_max),
@@ -238,12 +196,12 @@ impl BrokerConfig {
             topic_levels_max: size(&TOPIC_LEVELS, self.topic_levels)?,
             filters_per_packet_max: size(&FILTERS, self.filters_per_packet)?,
             subscriptions_max: size(&SUBSCRIPTIONS, self.subscriptions_per_session)?,
-            publishes_per_s: PUBLISHES.rate(self.publishes_per_s, profile)?,
-            publish_bytes_per_s: PUBLISH_BYTES.rate(self.publish_bytes_per_s, profile)?,
-            connects_per_client_s: CONNECTS.rate(self.connects_per_client_s, profile)?,
-            receive_maximum: RECEIVE.count(self.receive_maximum, profile)?,
-            inflight_max: INFLIGHT.count(self.inflight_max, profile)?,
-            topic_alias_max: ALIASES.count(self.topic_alias_max, profile)?,
+            publishes_per_s: rate(&PUBLISHES, self.publishes_per_s)?,
+            publish_bytes_per_s: rate(&PUBLISH_BYTES, self.publish_bytes_per_s)?,
+            connects_per_client_s: rate(&CONNECTS, self.connects_per_client_s)?,
+            receive_maximum: count(&RECEIVE, self.receive_maximum)?,
+            inflight_max: count(&INFLIGHT, self.inflight_max)?,
+            topic_alias_max: count(&ALIASES, self.topic_alias_max)?,
             keep_alive: KeepAliveRange {
                 min_s: if aws { 30 } else { 1 },
                 max_s: if aws { 1200 } else { u16::MAX },
@@ -272,7 +230,7 @@ impl BrokerConfig {
         })
     }
 
-    fn check_ranges(&self) -> Result<(), ConfigError> {
+    fn check_ranges(&self) -> Result<(), OutOfRange> {
         const MIB: u64 = 1 << 20;
         const TIB: u64 = 1 << 40;
         #[rustfmt::skip]
@@ -295,7 +253,7 @@ impl BrokerConfig {
             ("review_timeout_ms", self.review_timeout_ms.into(), 10, 60_000),
         ];
         for (field, value, min, max) in ranges {
-            in_range(field, value, min, max)?;
+            OutOfRange::check(field, value, min, max)?;
         }
         Ok(())
     }

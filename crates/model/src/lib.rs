@@ -10,6 +10,7 @@ mod arn;
 mod error;
 mod name;
 mod profile;
+mod quota;
 mod random;
 mod scope;
 mod time;
@@ -21,6 +22,7 @@ pub use name::{
     ThingGroupName, ThingName, ThingTypeName,
 };
 pub use profile::{Profile, UnknownProfile};
+pub use quota::{OutOfRange, Quota, QuotaRule};
 pub use random::{random_bytes, random_hex, random_uuid};
 pub use scope::Scope;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use broker::{Broker, BrokerOptions};
 use gateway::{DenialLimits, Denials, Gateway, GatewayOptions, Metrics, Route};
 use identity::IdentityCredentials;
-use model::{Clock, Profile, SystemClock};
+use model::{Clock, SystemClock};
 use pki::KeyKind;
 use pki::authority::SanName;
 use pki::tls::ServerIdentity;
@@ -124,10 +124,14 @@ pub(crate) fn assemble(
         denials: denials.clone(),
         metrics: metrics.clone(),
     })?;
+    let limits = config
+        .registry
+        .limits(config.profile)
+        .context("a setting below `registry.`")?;
     let operations = [
         identity::operations(),
-        registry::operations(&registry_ports(config, documents)),
-        certificates::operations(&certificate_ports(config, &installation)?),
+        registry::operations(&registry_ports(config, limits, documents)),
+        certificates::operations(&certificate_ports(config, limits, &installation)),
         broker.operations(),
     ];
     let gateway = Gateway::new(GatewayOptions {
@@ -155,14 +159,11 @@ pub(crate) fn assemble(
     })
 }
 
-fn registry_limits(config: &Config) -> registry::Limits {
-    match config.profile {
-        Profile::Standard => registry::Limits::STANDARD,
-        Profile::Aws => registry::Limits::AWS,
-    }
-}
-
-fn registry_ports(config: &Config, documents: Arc<Documents>) -> registry::Ports {
+fn registry_ports(
+    config: &Config,
+    limits: registry::Limits,
+    documents: Arc<Documents>,
+) -> registry::Ports {
     let host = if config.endpoint_with_port {
         format!("{}:{}", config.advertise, config.listen.device.port())
     } else {
@@ -175,23 +176,25 @@ fn registry_ports(config: &Config, documents: Arc<Documents>) -> registry::Ports
             credentials: host.clone(),
             jobs: host,
         },
-        limits: registry_limits(config),
+        limits,
         documents,
     }
 }
 
-fn certificate_ports(config: &Config, installation: &Installation) -> Result<certificates::Ports> {
-    Ok(certificates::Ports {
+fn certificate_ports(
+    config: &Config,
+    limits: registry::Limits,
+    installation: &Installation,
+) -> certificates::Ports {
+    certificates::Ports {
         authority: Arc::clone(&installation.device_authority),
         keys: match config.device_keys {
             DeviceKeys::Rsa2048 => KeyKind::Rsa2048,
             DeviceKeys::EcdsaP256 => KeyKind::EcdsaP256,
         },
         attachments: Arc::new(RegistryAttachments),
-        tags: Arc::new(RegistryTags {
-            limits: registry_limits(config),
-        }),
-    })
+        tags: Arc::new(RegistryTags { limits }),
+    }
 }
 
 /// Every operation that is served, read off a platform over an empty database that nobody sees.

@@ -5,7 +5,8 @@
 //! below this module reads the environment or a settings file.
 //!
 //! The broker's settings are the fields of `broker::BrokerConfig`: its defaults, serialised, give
-//! the known keys below `broker.`, so that a new field there is a setting here at once.
+//! the known keys below `broker.`, so that a new field there is a setting here at once. The same
+//! holds for `registry::RegistryConfig` and `registry.`.
 
 mod known;
 #[cfg(test)]
@@ -65,6 +66,16 @@ pub(crate) struct Sources {
 /// The settings file looked for in the data directory when none is named.
 const FILE_NAME: &str = "palisade.toml";
 
+/// Every variable of ours begins so.
+const VARIABLE_PREFIX: &str = "PALISADE_";
+/// Names the settings file.
+const FILE_VARIABLE: &str = "PALISADE_CONFIG";
+/// What our own tests are told by.
+const TEST_PREFIX: &str = "PALISADE_TEST_";
+/// What Kubernetes and `docker --link` set in every container beside a service called `palisade`:
+/// `PALISADE_SERVICE_HOST`, `PALISADE_PORT_8883_TCP_ADDR` and the like.
+const SERVICE_PREFIXES: [&str; 2] = ["PALISADE_SERVICE_", "PALISADE_PORT"];
+
 impl Resolved {
     /// Lays flags over environment over file over defaults.
     ///
@@ -81,6 +92,7 @@ impl Resolved {
             .iter()
             .map(|known| (known.key.clone(), (known.default.clone(), Origin::Default)))
             .collect();
+        check_variables(&values, &sources.environment)?;
         overlay_flat(&mut values, sources)?;
         if let Some(path) = settings_file(&values, sources) {
             let mut from_file = values.clone();
@@ -157,7 +169,7 @@ fn settings_file(values: &BTreeMap<String, (Value, Origin)>, sources: &Sources) 
     let named = sources.file.clone().or_else(|| {
         sources
             .environment
-            .get("PALISADE_CONFIG")
+            .get(FILE_VARIABLE)
             .map(PathBuf::from)
     });
     named.or_else(|| {
@@ -169,10 +181,34 @@ fn settings_file(values: &BTreeMap<String, (Value, Origin)>, sources: &Sources) 
     })
 }
 
+fn variable(key: &str) -> String {
+    format!("{VARIABLE_PREFIX}{}", key.replace('.', "_").to_uppercase())
+}
+
+/// A variable that looks like a setting and is none is a mistake that nobody would notice.
+fn check_variables(
+    values: &BTreeMap<String, (Value, Origin)>,
+    environment: &BTreeMap<String, String>,
+) -> Result<()> {
+    let known: Vec<String> = values.keys().map(|key| variable(key)).collect();
+    let not_ours = |name: &str| {
+        name == FILE_VARIABLE
+            || name.starts_with(TEST_PREFIX)
+            || SERVICE_PREFIXES.iter().any(|other| name.starts_with(other))
+    };
+    for name in environment.keys() {
+        if name.starts_with(VARIABLE_PREFIX) && !known.contains(name) && !not_ours(name) {
+            let hint = nearest(known.iter().map(String::as_str), name);
+            bail!("the environment variable {name} is not a setting{hint}");
+        }
+    }
+    Ok(())
+}
+
 fn overlay_flat(values: &mut BTreeMap<String, (Value, Origin)>, sources: &Sources) -> Result<()> {
     let keys: Vec<String> = values.keys().cloned().collect();
     for key in &keys {
-        let name = format!("PALISADE_{}", key.replace('.', "_").to_uppercase());
+        let name = variable(key);
         if let Some(text) = sources.environment.get(&name) {
             put(values, key, text, Origin::Environment(name))?;
         }
@@ -204,7 +240,7 @@ fn put(
     Ok(())
 }
 
-/// A quota of the broker: a word, or a number in its place.
+/// A quota: a word, or a number in its place.
 fn is_quota(default: &Value, value: &Value) -> bool {
     default.as_str() == Some("profile") && value.is_integer()
 }
@@ -244,11 +280,14 @@ fn unknown(
     key: &str,
     origin: &Origin,
 ) -> anyhow::Error {
-    let near = values.keys().min_by_key(|known| distance(known, key));
-    let hint = near
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default();
+    let hint = nearest(values.keys().map(String::as_str), key);
     anyhow!("`{key}` ({origin}) is not a setting{hint}")
+}
+
+fn nearest<'a>(known: impl Iterator<Item = &'a str>, name: &str) -> String {
+    let near = known.min_by_key(|known| distance(known, name));
+    near.map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default()
 }
 
 /// Edit distance, for naming the nearest known key.
@@ -360,6 +399,7 @@ pub(crate) struct Config {
     pub(crate) disk_reserve_bytes: u64,
     pub(crate) disk_floor_bytes: u64,
     pub(crate) broker: broker::BrokerConfig,
+    pub(crate) registry: registry::RegistryConfig,
 }
 
 impl Config {
@@ -406,6 +446,7 @@ impl Config {
             disk_reserve_bytes: resolved.bytes_of_mib("disk.reserve_mib")?,
             disk_floor_bytes: resolved.bytes_of_mib("disk.floor_mib")?,
             broker: resolved.broker()?,
+            registry: resolved.section("registry")?,
             data_dir,
         })
     }
@@ -431,19 +472,29 @@ impl Resolved {
 
     /// The `broker.` keys as the broker's own struct.
     fn broker(&self) -> Result<broker::BrokerConfig> {
+        let broker: broker::BrokerConfig = self.section("broker")?;
+        Ok(broker::BrokerConfig {
+            mqtt_listen: self.parsed("listen.mqtt")?,
+            alpn_listen: self.parsed("listen.device")?,
+            https_listen: self.parsed("listen.https")?,
+            ..broker
+        })
+    }
+
+    /// The keys below `name.` as the struct of whoever owns them.
+    fn section<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
         let mut table = Table::new();
         for (key, (value, _)) in &self.values {
-            if let Some(name) = key.strip_prefix("broker.") {
-                insert(&mut table, name, value.clone());
+            let below = key
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('.'));
+            if let Some(key) = below {
+                insert(&mut table, key, value.clone());
             }
         }
-        let mut broker: broker::BrokerConfig = Value::Table(table)
+        Value::Table(table)
             .try_into()
-            .context("the settings below `broker.` do not fit")?;
-        broker.mqtt_listen = self.parsed("listen.mqtt")?;
-        broker.alpn_listen = self.parsed("listen.device")?;
-        broker.https_listen = self.parsed("listen.https")?;
-        Ok(broker)
+            .with_context(|| format!("the settings below `{name}.` do not fit"))
     }
 }
 

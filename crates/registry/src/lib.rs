@@ -17,6 +17,7 @@
 mod attributes;
 mod authorization;
 mod billing_groups;
+mod config;
 mod endpoint;
 mod groups;
 mod limits;
@@ -40,6 +41,7 @@ use serde::Serialize;
 use storage::{Migration, Tx};
 
 pub use authorization::{Documents, facts, policies_of, things_of};
+pub use config::RegistryConfig;
 pub use endpoint::Endpoints;
 pub use limits::Limits;
 pub use policy_attachments::{detach_all_policies, has_policies};

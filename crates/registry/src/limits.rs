@@ -1,7 +1,8 @@
 //! Every count and size that the registry bounds.
 //!
 //! The profile `aws` takes the documented quotas, `standard` lifts those that only ration a
-//! service and keeps those that protect memory (contract core `[G-2]`). Each is a setting.
+//! service and keeps those that protect memory (contract core `[G-2]`). Each is a setting
+//! of [`RegistryConfig`](crate::RegistryConfig).
 //!
 //! Source: contract core 15.
 

@@ -49,7 +49,9 @@ pub(crate) async fn run(data_dir: &Path, exit: bool) -> Result<()> {
 async fn start(root: &Path) -> Result<Child> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
+    // A platform of its own: no setting of ours reaches it, a database least of all.
     command
+        .env_clear()
         .arg("up")
         .arg("--data-dir")
         .arg(root)

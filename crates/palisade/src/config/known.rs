@@ -108,17 +108,36 @@ pub(crate) fn all(home: &Path) -> Vec<Known> {
     let help = "free disk space below which ordinary writes are refused, MiB";
     all.push(known("disk.floor_mib", Value::Integer(64), help));
     all.extend(of_the_broker());
+    all.extend(of_the_registry());
     all
 }
 
 /// The fields of the broker's own struct, read off its defaults.
 fn of_the_broker() -> impl Iterator<Item = Known> {
-    let broker = Table::try_from(broker::BrokerConfig::default()).unwrap_or_default();
-    let mut flat = BTreeMap::new();
-    super::flatten("broker", &broker, &mut flat);
+    let defaults = Table::try_from(broker::BrokerConfig::default()).unwrap_or_default();
+    let all = of_a_section(
+        "broker",
+        &defaults,
+        "a limit of the broker; see docs/settings.md",
+    );
     // Where the broker listens is said once, below `listen.`.
-    flat.retain(|key, _| !key.ends_with("_listen"));
-    let help = "a limit of the broker; see docs/settings.md";
+    all.filter(|known| !known.key.ends_with("_listen"))
+}
+
+/// The fields of the registry's own struct, read off its defaults.
+fn of_the_registry() -> impl Iterator<Item = Known> {
+    let defaults = Table::try_from(registry::RegistryConfig::default()).unwrap_or_default();
+    let help = "a limit of the registry; see docs/settings.md";
+    of_a_section("registry", &defaults, help)
+}
+
+fn of_a_section(
+    name: &str,
+    defaults: &Table,
+    help: &'static str,
+) -> impl Iterator<Item = Known> + use<> {
+    let mut flat = BTreeMap::new();
+    super::flatten(name, defaults, &mut flat);
     flat.into_iter()
         .map(move |(key, default)| Known { key, default, help })
 }

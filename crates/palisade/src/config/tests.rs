@@ -96,16 +96,48 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn a_variable_that_is_no_setting_is_refused() {
+    #[track_caller]
+    fn check(name: &str, expected: Option<&str>) {
+        let found = Resolved::resolve(&sources(&[], &[(name, "1")], None)).err();
+        let found = found.map(|error| error.to_string());
+        match (&found, expected) {
+            (Some(found), Some(expected)) => assert!(found.contains(expected), "{found}"),
+            (found, expected) => assert_eq!(found.as_deref(), expected, "{name}"),
+        }
+    }
+    check(
+        "PALISADE_REGOIN",
+        Some("PALISADE_REGOIN is not a setting; did you mean `PALISADE_REGION`?"),
+    );
+    check("PALISADE_BROKER_SESSIONS", Some("PALISADE_BROKER_SESSIONS"));
+    check("PALISADE_REGION", None);
+    check("PALISADE_REGISTRY_TAGS", None);
+    // Set by others: for our tests, and for whoever runs beside a service of this name.
+    check("PALISADE_TEST_POSTGRES", None);
+    check("PALISADE_SERVICE_HOST", None);
+    check("PALISADE_PORT_8883_TCP", None);
+    check("palisade_regoin", None);
+}
+
+#[test]
 fn defaults_are_valid() {
     let resolved = Resolved::resolve(&Sources::default()).expect("resolves");
     Config::from_resolved(&resolved).expect("the defaults are a configuration");
 }
 
+// tests aws-iot [G-2]
 #[test]
 fn a_quota_takes_a_word_or_a_number() {
-    for (text, fits) in [("off", true), ("aws", true), ("12", true), ("many", false)] {
-        let flags = sources(&[("broker.publishes_per_s", text)], &[], None);
-        let resolved = Resolved::resolve(&flags).expect("resolves");
-        assert_eq!(Config::from_resolved(&resolved).is_ok(), fits, "{text}");
+    for key in ["broker.publishes_per_s", "registry.policies_per_group"] {
+        for (text, fits) in [("off", true), ("aws", true), ("12", true), ("many", false)] {
+            let flags = sources(&[(key, text)], &[], None);
+            let resolved = Resolved::resolve(&flags).expect("resolves");
+            assert_eq!(
+                Config::from_resolved(&resolved).is_ok(),
+                fits,
+                "{key} {text}"
+            );
+        }
     }
 }
