@@ -176,12 +176,32 @@ impl Broker {
         let clock = Arc::clone(inner.options.storage.clock());
         let calls = inner.calls.clone();
         let doormen = inner.doormen.clone();
-        let listeners = Listeners::open(config, &tls, clock, gateway, calls, doormen).await?;
-        Ok(RunningBroker {
-            broker: self.clone(),
-            listeners,
-            thread: Arc::new(thread),
-        })
+        match Listeners::open(config, &tls, clock, gateway, calls, doormen).await {
+            Ok(listeners) => Ok(RunningBroker {
+                broker: self.clone(),
+                listeners,
+                thread: Arc::new(thread),
+            }),
+            Err(error) => {
+                self.stop(Duration::ZERO).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the broker's thread.
+    async fn stop(&self, patience: Duration) {
+        let (done, stopped) = oneshot::channel();
+        if self
+            .0
+            .calls
+            .send(Call::Stop { patience, done })
+            .await
+            .is_ok()
+        {
+            // An error means that the thread has ended, which is what is waited for.
+            let _ended = stopped.await;
+        }
     }
 
     /// Forgets connections of more than 31 days ago; how many. A bounded number per call.
@@ -278,13 +298,8 @@ impl RunningBroker {
     /// Sessions are kept. At the latest after `patience`.
     pub async fn shutdown(mut self, patience: Duration) {
         self.listeners.close();
-        let (done, stopped) = oneshot::channel();
         let stopping = async {
-            let stop = Call::Stop { patience, done };
-            if self.broker.0.calls.send(stop).await.is_ok() {
-                // An error means that the thread has ended, which is what is waited for.
-                let _ended = stopped.await;
-            }
+            self.broker.stop(patience).await;
             self.listeners.closed().await;
         };
         if tokio::time::timeout(patience, stopping).await.is_err() {
