@@ -281,7 +281,7 @@ fn a_qos_2_message_is_routed_once_even_over_a_crash() {
 #[test]
 fn unacknowledged_publishes_are_bounded() {
     let config = BrokerConfig {
-        receive_maximum: crate::config::Quota::At(2),
+        receive_maximum: model::Quota::At(2),
         ..BrokerConfig::default()
     };
     for (version, expected) in [(V5, "DISCONNECT(0x93)"), (V3, "")] {
