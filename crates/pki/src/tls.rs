@@ -18,7 +18,7 @@ mod names;
 mod tickets;
 mod verifier;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use model::{CertificateId, Clock};
@@ -153,10 +153,11 @@ pub enum ClientCertMode {
     None,
 }
 
-/// A server's chain and key.
+/// A server's chain and key. Clones share them, so that [`ServerIdentity::replace`] reaches every
+/// listener that was built with one.
 #[derive(Clone, Debug)]
 pub struct ServerIdentity {
-    key: Arc<CertifiedKey>,
+    key: Arc<RwLock<Arc<CertifiedKey>>>,
 }
 
 impl ServerIdentity {
@@ -167,6 +168,21 @@ impl ServerIdentity {
     pub fn issued(server: &IssuedServer) -> Result<Self, TlsError> {
         let key = PrivatePkcs8KeyDer::from(server.key.pkcs8().to_vec());
         Self::new(vec![server.certificate.der().clone()], key.into())
+    }
+
+    /// Takes a newer certificate for the same names: the next handshake presents it, connections
+    /// that stand are not touched.
+    ///
+    /// # Errors
+    /// As for [`ServerIdentity::issued`]; the older one stays then.
+    pub fn replace(&self, server: &IssuedServer) -> Result<(), TlsError> {
+        let newer = Self::issued(server)?.current();
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = newer;
+        Ok(())
+    }
+
+    fn current(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads a chain, the server's certificate first, and its key.
@@ -191,7 +207,9 @@ impl ServerIdentity {
             return Err(TlsError::NotForServers);
         }
         let key = CertifiedKey::from_der(chain, key, &provider())?;
-        Ok(Self { key: Arc::new(key) })
+        Ok(Self {
+            key: Arc::new(RwLock::new(Arc::new(key))),
+        })
     }
 }
 
@@ -220,11 +238,7 @@ pub struct ServerSettings {
 /// # Errors
 /// [`TlsError::NameNotCovered`]; [`TlsError::Rustls`] when randomness fails.
 pub fn server_config(settings: ServerSettings) -> Result<Arc<ServerConfig>, TlsError> {
-    let names = ServerNames::new(
-        settings.identity.key,
-        &settings.names,
-        settings.accept_any_sni,
-    )?;
+    let names = ServerNames::new(settings.identity, &settings.names, settings.accept_any_sni)?;
     let builder =
         ServerConfig::builder_with_details(provider(), Arc::new(TlsClock(settings.clock)))
             .with_protocol_versions(&settings.policy.versions())?;

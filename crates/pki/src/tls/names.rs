@@ -10,12 +10,12 @@ use std::sync::Arc;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::TlsError;
+use super::{ServerIdentity, TlsError};
 use crate::authority::SanName;
 
 #[derive(Debug)]
 pub(super) struct ServerNames {
-    key: Arc<CertifiedKey>,
+    identity: ServerIdentity,
     /// DNS names in lower case.
     names: HashSet<String>,
     accept_any: bool,
@@ -25,10 +25,11 @@ impl ServerNames {
     /// Refuses a name that the certificate does not cover: clients would refuse it anyway.
     // spec aws-iot [EP-17]: the SAN must cover the name asked for, wildcards allowed.
     pub(super) fn new(
-        key: Arc<CertifiedKey>,
+        identity: ServerIdentity,
         names: &[SanName],
         accept_any: bool,
     ) -> Result<Self, TlsError> {
+        let key = identity.current();
         let leaf = ParsedCertificate::try_from(key.end_entity_cert()?)?;
         for name in names {
             rustls::client::verify_server_name(&leaf, &name.server_name()).map_err(|_| {
@@ -43,7 +44,7 @@ impl ServerNames {
         });
         Ok(Self {
             names: names.collect(),
-            key,
+            identity,
             accept_any,
         })
     }
@@ -61,6 +62,6 @@ impl ServerNames {
 impl ResolvesServerCert for ServerNames {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.answers(hello.server_name())
-            .then(|| Arc::clone(&self.key))
+            .then(|| self.identity.current())
     }
 }

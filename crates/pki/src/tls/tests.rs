@@ -353,6 +353,25 @@ fn the_certificate_must_cover_the_names() {
 
 // tests aws-iot [EP-3]
 #[test]
+fn a_newer_certificate_is_presented_from_the_next_handshake_on() {
+    let scene = Scene::new(KeyKind::EcdsaP256);
+    let settings = scene.server(ClientCertMode::None);
+    let identity = settings.identity.clone();
+    let server = server_config(settings).unwrap();
+    let presented = || {
+        let client = scene.client(SecurityPolicy::default(), false);
+        let (client, _) = connect(&client, &server, HOST).unwrap();
+        client.peer_certificates().unwrap()[0].clone()
+    };
+    let first = presented();
+    let newer = scene.authority.issue_server(&san_names(&[HOST]), year());
+    let newer = newer.unwrap();
+    identity.replace(&newer).unwrap();
+    assert_ne!(presented(), first);
+    assert_eq!(presented(), *newer.certificate.der());
+}
+
+#[test]
 fn the_server_answers_with_the_protocol_it_picked() {
     let scene = Scene::new(KeyKind::EcdsaP256);
     let list = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect();
