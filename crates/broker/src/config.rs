@@ -28,8 +28,8 @@ pub struct BrokerConfig {
     /// Connections at once, MQTT and HTTPS together; further ones are closed unanswered.
     /// 1 to 1,000,000. Default 100,000.
     pub connections_max: u32,
-    /// TLS handshakes at once; further ones wait in the kernel's backlog. 1 to 65,536.
-    /// Default 256.
+    /// TLS handshakes at once; further ones wait in the kernel's backlog. An address that has more
+    /// under way than are free is closed unanswered. 1 to 65,536. Default 256.
     pub handshakes_max: u32,
     /// Time for a TLS handshake, in milliseconds. 100 to 120,000. Default 10,000.
     pub handshake_timeout_ms: u32,

@@ -105,6 +105,7 @@ impl Gauges {
 pub(crate) struct Doormen {
     too_often: Counter,
     too_many: Counter,
+    too_slow: Counter,
     handshakes_failed: Counter,
 }
 
@@ -124,6 +125,11 @@ impl Doormen {
                     &of.too_many,
                 ),
                 (
+                    "broker_refused_address_handshakes",
+                    "Connections closed because their address has too many handshakes under way",
+                    &of.too_slow,
+                ),
+                (
                     "broker_handshakes_failed",
                     "TLS handshakes that failed",
                     &of.handshakes_failed,
@@ -141,6 +147,10 @@ impl Doormen {
 
     pub(crate) fn too_many(&self) {
         self.too_many.inc();
+    }
+
+    pub(crate) fn too_slow(&self) {
+        self.too_slow.inc();
     }
 
     pub(crate) fn handshake_failed(&self) {

@@ -23,6 +23,7 @@ use crate::input;
 use crate::metrics::Metrics;
 use crate::operation::{AsyncCall, Call, Mutation, Permit, Run};
 use crate::options::{GatewayOptions, Limits};
+use crate::places::Places;
 use crate::trail::{self, Event, Journal};
 use crate::workers::Workers;
 
@@ -59,6 +60,9 @@ pub struct Gateway {
     pub(crate) hosts: Vec<String>,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
+    /// Strangers at the data plane's door must not be able to shut the control plane's.
+    pub(crate) control_places: Arc<Places>,
+    pub(crate) data_places: Arc<Places>,
     pub(crate) journal: Journal,
     pub(crate) stopping: watch::Sender<bool>,
     workers: Option<Workers>,
@@ -125,6 +129,8 @@ impl Gateway {
             denials: options.denials,
             hosts: options.hosts.iter().map(|host| host_name(host)).collect(),
             metrics: options.metrics,
+            control_places: Places::new(options.limits.connections),
+            data_places: Places::new(options.limits.connections),
             limits: options.limits,
             journal: Journal::default(),
             stopping: watch::Sender::new(false),

@@ -122,15 +122,10 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
     }
 
-    /// One more connection is open until the answer is dropped; none when `most` are open.
-    pub(crate) fn connected(&self, most: usize) -> Option<Connected> {
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let before = self.connections.inc();
-        if most <= before {
-            self.connections.dec();
-            return None;
-        }
-        Some(Connected(self.connections.clone()))
+    /// One more connection is open until the answer is dropped.
+    pub(crate) fn connected(&self) -> Connected {
+        self.connections.inc();
+        Connected(self.connections.clone())
     }
 
     /// What was lost so far.

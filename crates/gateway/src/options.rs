@@ -31,7 +31,8 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Time for an operation to answer.
     pub operation_timeout: Duration,
-    /// Most connections at once, over all listeners.
+    /// Most connections at once on one plane, over its listeners; see [`crate::Places`] for what
+    /// one address may have of them.
     pub connections: usize,
     /// How long trail records are kept.
     pub trail_age: Duration,

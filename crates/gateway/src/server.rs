@@ -70,10 +70,15 @@ impl Gateway {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Some(_connected) = self.metrics.connected(self.limits.connections) else {
+        let places = match peer.plane {
+            Plane::Control => &self.control_places,
+            Plane::Data => &self.data_places,
+        };
+        let Some(_place) = places.take(peer.address.ip()) else {
             tracing::warn!(address = %peer.address, "connection refused: too many are open");
             return;
         };
+        let _connected = self.metrics.connected();
         let gateway = Arc::clone(self);
         let peer = Arc::new(peer);
         let address = peer.address;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use gateway::{Gateway, OperatorPlane, Peer, Plane};
+use gateway::{Gateway, OperatorPlane, Peer, Places, Plane};
 use model::Clock;
 use pki::authority::SanName;
 use pki::tls::{ClientCertMode, SecurityPolicy, ServerIdentity, ServerSettings};
@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-/// TLS handshakes of the control plane at once; further connections wait in the kernel's queue.
+/// TLS handshakes of the control plane at once; further connections wait in the kernel's queue, and
+/// those of an address that has more under way than are free are closed.
 const HANDSHAKES_MAX: usize = 64;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections of the operator plane at once.
@@ -74,18 +75,23 @@ async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 /// Accepts connections of the control plane until it is dropped.
 pub(crate) async fn control(listener: TcpListener, tls: TlsAcceptor, gateway: Arc<Gateway>) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let places = Places::new(HANDSHAKES_MAX);
     loop {
         let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else {
             return;
         };
         let (stream, address) = accepted(&listener).await;
+        let Some(place) = places.take(address.ip()) else {
+            tracing::warn!(%address, "connection refused: too many handshakes of this address");
+            continue;
+        };
         let (tls, gateway) = (tls.clone(), Arc::clone(&gateway));
         tokio::spawn(async move {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(error = %error, "TCP_NODELAY was not set");
             }
             let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await;
-            drop(permit);
+            drop((permit, place));
             match handshake {
                 Ok(Ok(stream)) => {
                     let peer = Peer {

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Gateway, Peer, Plane};
+use gateway::{Gateway, Peer, Place, Places, Plane};
 use model::{Clock, Timestamp};
 use pki::tls::{
     Admission, ClientCertMode, Refusal, SecurityPolicy, ServerSettings, TlsError, check_validity,
@@ -187,6 +187,8 @@ struct Entrance {
     rates: AcceptRates,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    /// What one address may have of them, or one that says nothing would shut everybody out.
+    handshake_places: Arc<Places>,
     handshake_timeout: Duration,
     doormen: Doormen,
 }
@@ -220,6 +222,7 @@ impl Listeners {
             rates: AcceptRates::new(config.accepts_per_address_s),
             connections: Arc::new(Semaphore::new(config.connections_max as usize)),
             handshakes: Arc::new(Semaphore::new(config.handshakes_max as usize)),
+            handshake_places: Places::new(config.handshakes_max as usize),
             handshake_timeout: Duration::from_millis(config.handshake_timeout_ms.into()),
             doormen,
         });
@@ -303,6 +306,14 @@ impl Entrance {
             self.doormen.too_often();
             return None;
         }
+        let Some(place) = self.handshake_places.take(address.ip()) else {
+            self.doormen.too_slow();
+            return None;
+        };
+        let turn = Turn {
+            _turn: turn,
+            _place: place,
+        };
         let Ok(slot) = Arc::clone(&self.connections).try_acquire_owned() else {
             self.doormen.too_many();
             return None;
@@ -321,7 +332,7 @@ impl Entrance {
         tcp: TcpStream,
         address: SocketAddr,
         slot: OwnedSemaphorePermit,
-        turn: OwnedSemaphorePermit,
+        turn: Turn,
     ) {
         let shaken = tokio::time::timeout(self.handshake_timeout, self.shake_hands(door, tcp));
         let (service, stream) = match shaken.await {
@@ -430,12 +441,14 @@ impl Entrance {
     }
 }
 
-type Guest = (
-    TcpStream,
-    SocketAddr,
-    OwnedSemaphorePermit,
-    OwnedSemaphorePermit,
-);
+type Guest = (TcpStream, SocketAddr, OwnedSemaphorePermit, Turn);
+
+/// Leave to make a handshake.
+#[derive(Debug)]
+struct Turn {
+    _turn: OwnedSemaphorePermit,
+    _place: Place,
+}
 
 fn not_after(leaf: &CertificateDer<'_>) -> Option<Timestamp> {
     match pki::Certificate::parse_der(leaf) {

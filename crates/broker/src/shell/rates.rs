@@ -1,4 +1,4 @@
-//! How often one address may connect.
+//! How often one address may connect; in version 6, one network of 64 bits.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -28,6 +28,7 @@ impl AcceptRates {
 
     /// Whether one more connection from `address` is within its rate.
     pub(crate) fn admit(&self, address: IpAddr, now: Instant) -> bool {
+        let address = gateway::network(address);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
             buckets.retain(|_, bucket| !bucket.is_idle(now));
