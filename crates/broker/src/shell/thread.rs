@@ -24,6 +24,8 @@ use crate::metrics::Gauges;
 use crate::receipts::Receipts;
 use crate::store;
 
+/// The status of a certificate that its authority introduced and nobody has decided on.
+const PENDING_ACTIVATION: &str = "PENDING_ACTIVATION";
 /// How often what was counted is put where metrics are read.
 const EXPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -281,6 +283,10 @@ impl Reception {
             Ok(Standing::Active(facts)) => facts,
             Ok(Standing::Inactive(status)) => {
                 turn_away(&shell, &peer, &format!("CERTIFICATE_{status}"));
+                // spec aws-iot [CT-40]: told of at each attempt until somebody decides.
+                if status == PENDING_ACTIVATION {
+                    self.introduce(&shell, &leaf, address).await;
+                }
                 return;
             }
             Ok(Standing::Unknown) => {
