@@ -32,6 +32,7 @@ mod journal;
 mod manage;
 mod message;
 mod presence;
+mod propagate;
 mod publish;
 mod rate;
 mod receive;
@@ -72,6 +73,7 @@ pub(crate) use receive::Reading;
 pub(crate) use rests_on::{RestsOn, concerns};
 pub(crate) use review::Reviewed;
 
+use crate::directory::Known;
 use crate::limits::Limits;
 use arena::Arena;
 use gate::{EVERYTHING, Gated};
@@ -259,7 +261,7 @@ impl Core {
         &mut self,
         now: Now,
         peer: Peer,
-        facts: Arc<policy::Facts>,
+        known: Arc<Known>,
     ) -> Option<Key<Connection>> {
         if self.limits().connections_max <= self.connections.len() {
             return None;
@@ -268,7 +270,7 @@ impl Core {
         let not_after = peer.not_after;
         let key = self
             .connections
-            .insert(Connection::new(peer, facts, now.wall));
+            .insert(Connection::new(peer, known, now.wall));
         self.by_principal
             .entry(certificate)
             .or_default()

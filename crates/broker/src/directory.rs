@@ -1,5 +1,6 @@
 //! What the broker asks about a certificate; answered by those who own things and certificates.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ pub trait Directory: Send + Sync + 'static {
     ) -> Result<Option<DeviceRecord>, ApiError>;
 
     /// An unknown certificate, `der`, came with proof of its key: it may be registered by its
-    /// certificate authority's rules. Returns the event to publish when that happened.
+    /// certificate authority's rules. Also asked for one that was, as long as it is
+    /// PENDING_ACTIVATION. Returns the event to publish when it is.
     ///
     /// # Errors
     /// When the database cannot answer.
@@ -44,6 +46,29 @@ pub struct DeviceRecord {
     pub status: String,
     /// What its policies rest on.
     pub facts: Facts,
+    /// What is added to the messages of its things, by the type of the thing. A type that adds
+    /// nothing need not be named.
+    pub propagating: BTreeMap<String, Vec<PropagatingAttribute>>,
+}
+
+/// A user property that goes with every message of things of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PropagatingAttribute {
+    /// Its key.
+    pub key: String,
+    /// Where its value comes from.
+    pub source: PropagatedSource,
+}
+
+/// Where the value of a propagated user property comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PropagatedSource {
+    /// The attribute of the thing with this name; a thing without it adds nothing.
+    ThingAttribute(String),
+    /// The client id of the connection.
+    ClientId,
+    /// The name of the thing that the connection is.
+    ThingName,
 }
 
 /// A message of the platform itself.
@@ -64,11 +89,19 @@ impl fmt::Debug for Event {
     }
 }
 
+/// What live sessions of an active certificate rest on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) facts: Arc<Facts>,
+    /// See [`DeviceRecord::propagating`].
+    pub(crate) propagating: BTreeMap<String, Vec<PropagatingAttribute>>,
+}
+
 /// What a directory said about a certificate, as a live session rests on it.
 #[derive(Clone, Debug)]
 pub(crate) enum Standing {
-    /// Active, with these facts.
-    Active(Arc<Facts>),
+    /// Active, with what is known of it.
+    Active(Arc<Known>),
     /// Registered, but in a status that lets nobody in.
     Inactive(String),
     /// Not registered.
@@ -78,14 +111,17 @@ pub(crate) enum Standing {
 impl Standing {
     pub(crate) fn facts(&self) -> Option<&Facts> {
         match self {
-            Self::Active(facts) => Some(facts),
+            Self::Active(known) => Some(&known.facts),
             Self::Inactive(_) | Self::Unknown => None,
         }
     }
 
     pub(crate) fn of(record: Option<DeviceRecord>) -> Self {
         match record {
-            Some(record) if record.active => Self::Active(Arc::new(record.facts)),
+            Some(record) if record.active => Self::Active(Arc::new(Known {
+                facts: Arc::new(record.facts),
+                propagating: record.propagating,
+            })),
             Some(record) => Self::Inactive(record.status),
             None => Self::Unknown,
         }

@@ -34,7 +34,7 @@ mod store;
 
 pub use broker::{Addresses, Broker, BrokerOptions, ListenerTls, RunningBroker};
 pub use config::BrokerConfig;
-pub use directory::{DeviceRecord, Directory, Event};
+pub use directory::{DeviceRecord, Directory, Event, PropagatedSource, PropagatingAttribute};
 pub use receipts::Receipt;
 pub use shell::{ListenError, ThreadStartError};
 pub use store::MIGRATIONS;

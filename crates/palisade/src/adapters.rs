@@ -3,13 +3,15 @@
 //! Capabilities never import each other; each declares what it asks, in its own words, and this
 //! is the only place where all are in view.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use broker::PropagatedSource;
 use certificates::Status;
 use model::{ApiError, CertificateId, Scope};
 use policy::CertificateFacts;
-use registry::{Documents, Limits, Tag};
+use registry::{Documents, Limits, PropagatedValue, Tag};
 use storage::Tx;
 
 /// What the registry asks about certificates.
@@ -90,11 +92,13 @@ impl broker::Directory for Directory {
             return Ok(None);
         };
         let facts = registry::facts(tx, &self.scope, id, &KnownCertificates, &self.documents)?;
+        let propagating = propagating(tx, &facts)?;
         let active = status == Status::Active;
         Ok(Some(broker::DeviceRecord {
             active,
             status: status.to_string(),
             facts,
+            propagating,
         }))
     }
 
@@ -109,5 +113,37 @@ impl broker::Directory for Directory {
             topic: event.topic,
             payload: event.payload,
         }))
+    }
+}
+
+/// What the types of these things add to messages; most add nothing, and are left out.
+fn propagating(
+    tx: &mut Tx<'_>,
+    facts: &policy::Facts,
+) -> Result<BTreeMap<String, Vec<broker::PropagatingAttribute>>, ApiError> {
+    let types = facts
+        .things
+        .iter()
+        .filter_map(|thing| thing.thing_type.as_ref());
+    let types: BTreeSet<&String> = types.collect();
+    let mut found = BTreeMap::new();
+    for name in types {
+        let attributes = registry::propagating_attributes(tx, name)?;
+        if !attributes.is_empty() {
+            let attributes = attributes.into_iter().map(propagating_attribute).collect();
+            found.insert(name.clone(), attributes);
+        }
+    }
+    Ok(found)
+}
+
+fn propagating_attribute(of: registry::PropagatingAttribute) -> broker::PropagatingAttribute {
+    broker::PropagatingAttribute {
+        key: of.user_property_key,
+        source: match of.value {
+            PropagatedValue::ThingAttribute(name) => PropagatedSource::ThingAttribute(name),
+            PropagatedValue::ClientId => PropagatedSource::ClientId,
+            PropagatedValue::ThingName => PropagatedSource::ThingName,
+        },
     }
 }

@@ -15,6 +15,7 @@ use super::arena::Key;
 use super::connection::{Connection, Peer, State};
 use super::depart::history_row;
 use super::enforce::{Access, Cleared, topic_hash};
+use super::propagate::{UserProperties, propagated};
 use super::rate::Bucket;
 use super::session::{LastWill, Owner};
 use super::{Core, End, Now};
@@ -51,6 +52,7 @@ pub(super) struct Admitted {
     /// Whether we chose the client id.
     pub(super) assigned: bool,
     pub(super) access: Access,
+    pub(super) propagated: UserProperties,
     pub(super) owner: Owner,
     pub(super) expiry_s: u32,
     pub(super) keep_alive_s: u16,
@@ -128,9 +130,11 @@ impl Core {
             domain_name: peer.server_name.clone(),
             secure_transport: true,
         };
-        let facts = Arc::clone(&connection.facts);
+        let known = Arc::clone(&connection.known);
+        let facts = Arc::clone(&known.facts);
         let mut access = Access::new(facts, described, &self.settings.grounds);
         let _cleared = self.judge_connect(now, peer, &access, &client_id)?;
+        let propagated = propagated(&known, &access);
         let will = match will {
             None => None,
             Some(will) => {
@@ -139,6 +143,7 @@ impl Core {
                     will,
                     cleared,
                     due: None,
+                    propagated: propagated.clone(),
                 }))
             }
         };
@@ -153,6 +158,7 @@ impl Core {
             client_id,
             assigned,
             access,
+            propagated,
             owner,
             expiry_s,
             will,

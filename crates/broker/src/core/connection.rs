@@ -18,12 +18,13 @@ use bytes::BytesMut;
 use model::Timestamp;
 use mqtt::session::KeepAlive;
 use mqtt::{Packet, PublishImage, Receiver, Version};
-use policy::Facts;
 
 use super::arena::Key;
 use super::enforce::{Access, Principal};
+use super::propagate::UserProperties;
 use super::rate::Bucket;
 use super::session::Session;
+use crate::directory::Known;
 
 /// What the shell knows of a connection when it hands it over.
 #[derive(Clone, Debug)]
@@ -49,8 +50,8 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) peer: Peer,
-    /// What its policies rest on, as of the last review.
-    pub(crate) facts: Arc<Facts>,
+    /// What is known of its certificate, as of the last review.
+    pub(crate) known: Arc<Known>,
     pub(crate) opened_at: Timestamp,
     pub(crate) state: State,
     /// Bytes for the shell to write.
@@ -77,6 +78,8 @@ pub(crate) struct Serving {
     pub(crate) client_id: Arc<str>,
     pub(crate) receiver: Receiver,
     pub(crate) access: Access,
+    /// Appended to each of its messages.
+    pub(crate) propagated: UserProperties,
     pub(crate) keep_alive: KeepAlive,
     /// How often it may publish, where that is limited.
     pub(crate) publishes: Option<Bucket>,
@@ -86,10 +89,10 @@ pub(crate) struct Serving {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: Peer, facts: Arc<Facts>, opened_at: Timestamp) -> Self {
+    pub(crate) fn new(peer: Peer, known: Arc<Known>, opened_at: Timestamp) -> Self {
         Self {
             peer,
-            facts,
+            known,
             opened_at,
             state: State::Greeting,
             output: BytesMut::new(),

@@ -12,7 +12,7 @@ use mqtt::{Packet, QoS, Version};
 use super::arena::Key;
 use super::connection::{Connection, Peer, Serving, State};
 use super::message::Entry;
-use super::session::{LastWill, Left, Session, will_delay_s, will_publish};
+use super::session::{Left, Session, will_delay_s};
 use super::{Core, Effect, End, Now, Target, Timer};
 use crate::store::{HistoryRow, Op};
 use mqtt::topic::SubscriptionFilter;
@@ -215,8 +215,8 @@ impl Core {
     fn publish_will(&mut self, now: Now, key: Key<Session>) {
         let session = self.sessions.get_mut(key);
         if let Some(last) = session.and_then(|session| session.will.take()) {
-            let LastWill { will, cleared, .. } = *last;
-            self.distribute(now, will_publish(&will), Some(key), cleared);
+            let publish = last.publish();
+            self.distribute(now, publish, Some(key), last.cleared);
         }
     }
 

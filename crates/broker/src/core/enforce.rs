@@ -120,6 +120,11 @@ impl Access {
         Self::new(facts, self.connection.clone(), grounds)
     }
 
+    /// The client id that CONNECT named or was given.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        self.connection.client_id.as_deref()
+    }
+
     /// The thing this connection is.
     pub(crate) fn thing(&self) -> Option<&policy::ThingFacts> {
         self.authorizer.resolved_thing()

@@ -14,6 +14,7 @@ use super::arena::Key;
 use super::connection::Connection;
 use super::enforce::{Cleared, topic_hash};
 use super::message::{Message, Terms};
+use super::propagate::append;
 use super::session::{Session, SubscriptionOptions};
 use super::{Core, End, Gated, Now, Target};
 use crate::store::{Op, RetainedRow};
@@ -78,6 +79,7 @@ impl Core {
             Ok(cleared) => {
                 let exactly_once = publish.qos == QoS::ExactlyOnce;
                 let packet_id = publish.packet_id.filter(|_| exactly_once);
+                self.add_propagated(connection, &mut publish);
                 self.distribute(now, publish, Some(key), cleared);
                 if let Some(ticket) = ticket {
                     self.note_received(key, packet_id);
@@ -92,6 +94,13 @@ impl Core {
                 }
             }
             Err(refusal) => self.refuse_publish(connection, key, ticket, refusal),
+        }
+    }
+
+    fn add_propagated(&self, connection: Key<Connection>, publish: &mut Publish) {
+        let found = self.connections.get(connection);
+        if let Some(serving) = found.and_then(Connection::serving) {
+            append(&serving.propagated, publish);
         }
     }
 

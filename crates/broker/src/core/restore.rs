@@ -133,6 +133,7 @@ impl Core {
                 will,
                 cleared,
                 due: None,
+                propagated: None,
             }))
         });
         let reason = row.disconnect_reason.and_then(DisconnectReason::parse);

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use device_api::{DisconnectReason, SubscriptionChange};
 use model::CertificateId;
 use mqtt::ReasonCode;
-use policy::{DeviceAction, Facts, Resource};
+use policy::{DeviceAction, Resource};
 
 use super::arena::Key;
 use super::connect::clear_will;
 use super::connection::Connection;
+use super::propagate::propagated;
 use super::session::Session;
 use super::{Core, End, Now};
-use crate::directory::Standing;
+use crate::directory::{Known, Standing};
 
 /// What a review did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +41,8 @@ impl Core {
         let connections = self.by_principal.get(certificate).cloned();
         for key in connections.unwrap_or_default() {
             let closes = match standing {
-                Standing::Active(facts) => {
-                    let verdict = self.review_connection(now, key, facts);
+                Standing::Active(known) => {
+                    let verdict = self.review_connection(now, key, known);
                     if verdict.is_none() {
                         let dropped = self.recheck_subscriptions(now, key);
                         reviewed.subscriptions_dropped += dropped;
@@ -94,16 +95,17 @@ impl Core {
         &mut self,
         now: Now,
         key: Key<Connection>,
-        facts: &Arc<Facts>,
+        known: &Arc<Known>,
     ) -> Option<String> {
         let rechecks = self.limits().recheck_connect;
         let connection = self.connections.get_mut(key)?;
-        connection.facts = Arc::clone(facts);
+        connection.known = Arc::clone(known);
         let principal = std::rc::Rc::clone(&connection.peer.principal);
         let serving = connection.serving_mut()?;
         serving.access = serving
             .access
-            .renewed(Arc::clone(facts), &self.settings.grounds);
+            .renewed(Arc::clone(&known.facts), &self.settings.grounds);
+        serving.propagated = propagated(known, &serving.access);
         let session = serving.session;
         if rechecks {
             let client_id = Arc::clone(&serving.client_id);
@@ -121,7 +123,7 @@ impl Core {
         None
     }
 
-    /// A will that may no longer be published is dropped.
+    /// A will that may no longer be published is dropped; another carries what goes with it now.
     fn recheck_will(&mut self, now: Now, key: Key<Connection>, session: Key<Session>) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
@@ -137,7 +139,13 @@ impl Core {
             return;
         };
         match clear_will(&mut serving.access, &last.will, now) {
-            Ok(cleared) => last.cleared = cleared,
+            Ok(cleared) => {
+                last.cleared = cleared;
+                if last.propagated != serving.propagated {
+                    last.propagated = serving.propagated.clone();
+                    self.store_session(session);
+                }
+            }
             Err(action) => {
                 let resource = Resource::Topic(last.will.topic.as_str());
                 let book = &self.settings.denials;

@@ -44,6 +44,7 @@ impl Core {
         let Admitted {
             client_id,
             access,
+            propagated,
             owner,
             expiry_s,
             keep_alive_s,
@@ -79,6 +80,7 @@ impl Core {
         let serving = self.serving(now, session, connect, &client_id, access, keep_alive_s);
         let serving = Serving {
             presence,
+            propagated,
             ..serving
         };
         self.wake_for(key, serving.keep_alive.deadline());
@@ -104,6 +106,7 @@ impl Core {
             client_id: Arc::clone(client_id),
             receiver: Receiver::of_connect(connect),
             access,
+            propagated: None,
             keep_alive: KeepAlive::new(keep_alive_s, now.instant),
             publishes: full(self.limits().publishes_per_s),
             publish_bytes: full(self.limits().publish_bytes_per_s),

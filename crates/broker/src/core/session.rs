@@ -9,7 +9,6 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use device_api::DisconnectReason;
 use model::{CertificateId, Timestamp};
 use mqtt::packet::{
@@ -23,6 +22,7 @@ use super::arena::Key;
 use super::connection::Connection;
 use super::enforce::Cleared;
 use super::message::{Entry, body};
+use super::propagate::{UserProperties, append};
 use super::shared::Group;
 use crate::store::{SessionRow, SubscriptionRow};
 
@@ -158,12 +158,23 @@ pub(crate) struct LastWill {
     /// It was allowed at CONNECT, and at every review since.
     pub(crate) cleared: Cleared,
     pub(crate) due: Option<Instant>,
+    /// Appended to it; of a will from the disk, already in it.
+    pub(crate) propagated: UserProperties,
+}
+
+impl LastWill {
+    /// The message it is.
+    pub(crate) fn publish(&self) -> Publish {
+        let mut publish = will_publish(&self.will);
+        append(&self.propagated, &mut publish);
+        publish
+    }
 }
 
 impl Session {
     /// What is stored of it, its will included.
     pub(crate) fn row(&self) -> SessionRow {
-        let will = self.will.as_ref().map(|last| &last.will);
+        let will = self.will.as_ref();
         SessionRow {
             client_id: self.client_id.as_ref().to_owned(),
             owner: self.owner.to_string(),
@@ -176,8 +187,8 @@ impl Session {
             connected_at: self.connected_at,
             disconnected_at: self.left.map(|left| left.at),
             disconnect_reason: self.left.map(|left| left.reason.as_str()),
-            will: will.map(will_body),
-            will_delay_s: will.map_or(0, will_delay_s),
+            will: will.map(|last| body(&last.publish())),
+            will_delay_s: will.map_or(0, |last| will_delay_s(&last.will)),
         }
     }
 
@@ -193,7 +204,7 @@ pub(crate) fn will_delay_s(will: &Will) -> u32 {
 }
 
 /// The message that a will is.
-pub(crate) fn will_publish(will: &Will) -> Publish {
+fn will_publish(will: &Will) -> Publish {
     let WillProperties {
         delay_s: _,
         payload_format,
@@ -221,10 +232,6 @@ pub(crate) fn will_publish(will: &Will) -> Publish {
         },
         payload: will.payload.clone(),
     }
-}
-
-fn will_body(will: &Will) -> Bytes {
-    body(&will_publish(will))
 }
 
 /// The will that was stored as `publish` with this delay.

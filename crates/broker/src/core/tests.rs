@@ -4,6 +4,7 @@ mod access;
 mod connect;
 mod deliver;
 mod disk;
+mod propagate;
 mod publish;
 mod retained;
 mod sessions;
@@ -35,7 +36,7 @@ use policy::{
 use super::enforce::Principal;
 use super::*;
 use crate::config::BrokerConfig;
-use crate::directory::Standing;
+use crate::directory::{Known, PropagatingAttribute, Standing};
 use disk::Disk;
 
 pub(super) const V3: Version = Version::V311;
@@ -208,10 +209,10 @@ impl World {
             tls_group: "X25519MLKEM768".into(),
             not_after: device.not_after,
         };
-        let facts = Arc::new(device.facts());
+        let known = Arc::new(device.known());
         let key = self
             .core
-            .opened(self.now, peer, facts)
+            .opened(self.now, peer, known)
             .expect("room for a connection");
         let version = match version {
             Version::V311 => Version_::V3,
@@ -335,6 +336,7 @@ pub(super) struct Device {
     pub(super) name: String,
     pub(super) policies: Vec<String>,
     pub(super) things: Vec<ThingFacts>,
+    pub(super) propagating: BTreeMap<String, Vec<PropagatingAttribute>>,
     pub(super) not_after: Timestamp,
 }
 
@@ -348,6 +350,7 @@ impl Device {
             name: name.to_owned(),
             policies: vec![policy.to_owned()],
             things: Vec::new(),
+            propagating: BTreeMap::new(),
             not_after: Timestamp::from_seconds(2_524_607_999),
         }
     }
@@ -394,8 +397,15 @@ impl Device {
         }
     }
 
+    pub(super) fn known(&self) -> Known {
+        Known {
+            facts: Arc::new(self.facts()),
+            propagating: self.propagating.clone(),
+        }
+    }
+
     pub(super) fn active(&self) -> Standing {
-        Standing::Active(Arc::new(self.facts()))
+        Standing::Active(Arc::new(self.known()))
     }
 }
 

@@ -132,7 +132,7 @@ impl Access {
 
     /// Keeps a good record. What lets nobody in is not kept: strangers could fill the memory.
     fn remember(&self, shell: &Shell, certificate: &CertificateId, standing: &Standing) {
-        let Standing::Active(facts) = standing else {
+        let Standing::Active(known) = standing else {
             self.forget(certificate);
             return;
         };
@@ -141,7 +141,7 @@ impl Access {
         }
         let arn = self.principal(certificate.clone()).arn;
         let mut rests_on = self.rests_on.borrow_mut();
-        rests_on.put(certificate, &arn, Some(facts));
+        rests_on.put(certificate, &arn, Some(&known.facts));
         let mut known = self.known.borrow_mut();
         known.insert(certificate.clone(), standing.clone());
     }

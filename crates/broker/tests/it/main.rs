@@ -11,5 +11,6 @@ mod enforcement;
 mod http;
 mod operations;
 mod persistence;
+mod propagate;
 mod revocation;
 mod world;

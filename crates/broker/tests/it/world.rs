@@ -354,6 +354,7 @@ pub(crate) fn record(policy: &str) -> DeviceRecord {
             policies: vec![named("own", policy, Dialect::Iot)],
             ..Facts::default()
         },
+        propagating: BTreeMap::new(),
     }
 }
 

@@ -324,15 +324,15 @@ fn the_bounds_on_connections_and_sessions_hold() {
         .expect("live")
         .peer
         .clone();
-    let facts = Arc::new(device.facts());
+    let known = Arc::new(device.known());
     assert!(
         world
             .core
-            .opened(world.now, peer.clone(), Arc::clone(&facts))
+            .opened(world.now, peer.clone(), Arc::clone(&known))
             .is_none()
     );
     world.lose(first);
-    assert!(world.core.opened(world.now, peer, facts).is_some());
+    assert!(world.core.opened(world.now, peer, known).is_some());
 
     let config = BrokerConfig {
         sessions_max: 1,
