@@ -26,7 +26,8 @@ pub(crate) fn operations(ports: &Ports) -> Vec<Operation> {
     let mut operations = vec![
         Operation::write("iot", "CreateThingGroup", GROUP, move |call, input| {
             create(call, &limits, input)
-        }),
+        })
+        .resources(parent),
         Operation::read("iot", "DescribeThingGroup", GROUP, describe),
         Operation::write("iot", "UpdateThingGroup", GROUP, move |call, input| {
             update(call, &limits, input)
@@ -36,6 +37,13 @@ pub(crate) fn operations(ports: &Ports) -> Vec<Operation> {
     ];
     operations.extend(members::operations(ports));
     operations
+}
+
+/// The group under which another is made: what is attached to it passes down to the new one.
+fn parent(input: &serde_json::Value, scope: &Scope) -> Vec<String> {
+    let parent = input.get("parentGroupName");
+    let parent = parent.and_then(serde_json::Value::as_str);
+    parent.map(|name| arn(scope, name)).into_iter().collect()
 }
 
 pub(crate) fn arn(scope: &Scope, name: &str) -> String {

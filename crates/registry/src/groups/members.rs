@@ -110,8 +110,8 @@ impl ThingAndGroup {
     }
 }
 
-// What is named by its ARN only is authorized as any thing or any group: the gateway asks before
-// this resolves the name, and a request must not choose how closely it is looked at.
+// Whether named by name, by ARN or by both: the gateway has asked about each as given, and what is
+// given twice agrees, so that what was asked about is what is acted on.
 fn add(call: &mut Call<'_, '_>, limits: &Limits, input: &ThingAndGroup) -> Result<Done, ApiError> {
     let (thing, group) = input.resolved(call.scope)?;
     things::check_exists(call.tx, &thing)?;

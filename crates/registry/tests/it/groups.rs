@@ -1,7 +1,7 @@
-use model::Profile;
+use model::{ErrorKind, Profile};
 use serde_json::{Value, json};
 
-use crate::world::{World, arn, column, each, each_standard};
+use crate::world::{World, all_but, arn, caller, column, document, each, each_standard};
 
 pub(crate) fn create(world: &World, name: &str, parent: Option<&str>) {
     world.ok(
@@ -209,5 +209,34 @@ fn lists_a_tree_from_any_point() {
         assert_eq!(first["thingGroups"], json!([item]));
         let foreign = json!({"nextToken": first["nextToken"], "recursive": false});
         world.fails("ListThingGroups", foreign, "InvalidRequestException");
+    });
+}
+
+// tests aws-iot [HT-23]
+#[test]
+fn the_parent_must_be_allowed_too() {
+    each_standard(|world| {
+        create(world, "site", None);
+        create(world, "yard", None);
+        let make = "iot:CreateThingGroup";
+        let all_but_site = all_but(make, &arn("thinggroup/site"));
+        let only_new = document("Allow", make, &arn("thinggroup/new-*"));
+        // Policy, name, parent, and whether the group is made.
+        for (policy, name, parent, made) in [
+            (&all_but_site, "new-1", Some("site"), false),
+            (&all_but_site, "new-2", Some("yard"), true),
+            (&all_but_site, "new-3", None, true),
+            (&only_new, "new-4", Some("yard"), false),
+            (&only_new, "new-5", Some("new-2"), true),
+            (&only_new, "new-6", None, true),
+            (&only_new, "other", None, false),
+        ] {
+            let input = json!({"thingGroupName": name, "parentGroupName": parent});
+            let answer = world.ask_as(&caller(policy), "CreateThingGroup", input);
+            match answer {
+                Ok(_) => assert!(made, "{name}"),
+                Err(error) => assert_eq!((error.kind, made), (ErrorKind::Forbidden, false)),
+            }
+        }
     });
 }

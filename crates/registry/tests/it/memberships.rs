@@ -1,8 +1,8 @@
-use model::Profile;
+use model::{ErrorKind, Profile};
 use serde_json::{Value, json};
 
 use crate::groups::create;
-use crate::world::{World, arn, column, each, each_standard};
+use crate::world::{World, all_but, arn, caller, column, each, each_standard};
 
 fn thing(world: &World, name: &str) {
     world.ok("CreateThing", json!({"thingName": name}));
@@ -187,5 +187,48 @@ fn members_are_listed_directly_or_with_all_below() {
         assert_eq!(found, ["t1", "t2", "t3", "t4"]);
         let none = json!({"thingGroupName": "none"});
         world.fails("ListThingsInThingGroup", none, "ResourceNotFoundException");
+    });
+}
+
+// tests aws-iot [RG-32] [HT-23]
+#[test]
+fn what_is_denied_of_one_group_is_denied_however_it_is_named() {
+    each_standard(|world| {
+        create(world, "quarantine", None);
+        create(world, "open", None);
+        thing(world, "t");
+        let thing_arn = || arn("thing/t");
+        let group_arn = |group: &str| arn(&format!("thinggroup/{group}"));
+        let named = |group: &str| {
+            [
+                member("t", group),
+                json!({"thingName": "t", "thingGroupArn": group_arn(group)}),
+                json!({"thingArn": thing_arn(), "thingGroupArn": group_arn(group)}),
+                json!({"thingArn": thing_arn(), "thingGroupName": group}),
+                json!({
+                    "thingName": "t", "thingArn": thing_arn(),
+                    "thingGroupName": group, "thingGroupArn": group_arn(group),
+                }),
+            ]
+        };
+        for operation in ["AddThingToThingGroup", "RemoveThingFromThingGroup"] {
+            let action = format!("iot:{operation}");
+            let others = caller(&all_but(&action, &group_arn("quarantine")));
+            let elsewhere = caller(&all_but(&action, &arn("thing/t")));
+            for input in named("quarantine") {
+                let shown = input.to_string();
+                for caller in [&others, &elsewhere] {
+                    let refused = world.ask_as(caller, operation, input.clone());
+                    let error = refused.expect_err(&shown);
+                    assert_eq!(error.kind, ErrorKind::Forbidden, "{operation} {shown}");
+                }
+            }
+            for input in named("open") {
+                let shown = input.to_string();
+                let answer = world.ask_as(&others, operation, input);
+                assert!(answer.is_ok(), "{operation} {shown}: {answer:?}");
+            }
+        }
+        assert!(groups_of(world, "t").is_empty());
     });
 }

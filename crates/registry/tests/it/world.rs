@@ -119,6 +119,14 @@ pub(crate) fn caller(policy: &Value) -> Caller {
     }
 }
 
+/// A policy document that allows everything but `action` on `resource`.
+pub(crate) fn all_but(action: &str, resource: &str) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": action, "Resource": resource},
+    ]})
+}
+
 /// A policy document of one statement.
 pub(crate) fn document(effect: &str, action: &str, resource: &str) -> Value {
     let statement = json!({"Effect": effect, "Action": action, "Resource": resource});
