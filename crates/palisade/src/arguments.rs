@@ -172,7 +172,8 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ThingCommand {
-    /// Create a thing with a certificate and a policy for its own topics
+    /// Create a thing with a certificate and a policy for its own topics; a thing that exists gets
+    /// a further certificate
     Create {
         /// Its name.
         name: String,
@@ -220,7 +221,7 @@ pub(crate) struct Sub {
     /// End after this many messages
     #[arg(long, short)]
     pub(crate) count: Option<u64>,
-    /// The client id [default: the thing's name and a random ending where the policy lets it]
+    /// The client id [default: the bundle's, which is the thing's name]
     #[arg(long)]
     pub(crate) client_id: Option<String>,
 }
@@ -247,7 +248,7 @@ pub(crate) enum PolicyCommand {
         /// connect, publish, subscribe or receive
         #[arg(long)]
         action: String,
-        /// A client id, topic or topic filter
+        /// A client id, topic or topic filter, or its ARN
         #[arg(long)]
         resource: String,
     },
@@ -260,12 +261,12 @@ pub(crate) struct Why {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct Revoke {
     /// The certificate's id
-    #[arg(required_unless_present = "thing")]
     pub(crate) certificate: Option<String>,
     /// Every certificate of this thing
-    #[arg(long, conflicts_with = "certificate")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) thing: Option<String>,
 }
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use broker::{Broker, BrokerOptions};
 use gateway::{DenialLimits, Denials, Gateway, GatewayOptions, Metrics, Route};
 use identity::IdentityCredentials;
-use model::{Clock, SystemClock};
+use model::{Clock, SystemClock, Timestamp};
 use pki::KeyKind;
 use pki::authority::SanName;
 use pki::tls::ServerIdentity;
@@ -45,7 +45,9 @@ pub(crate) fn next_master_key_file(config: &Config) -> PathBuf {
 /// # Errors
 /// The storage's own words: held by another, foreign, truncated, newer, wrong master key.
 pub(crate) fn open_storage(config: &Config, data_dir: &DataDir) -> Result<Storage> {
-    let master_key = MasterKey::load_or_create(&config.master_key_file)?;
+    let key_file = &config.master_key_file;
+    let was_there = key_file.exists();
+    let master_key = MasterKey::load_or_create(key_file)?;
     let next = next_master_key_file(config);
     match Storage::open(options(config, data_dir, master_key)?) {
         Err(OpenError::WrongMasterKey) if next.exists() => {
@@ -55,6 +57,14 @@ pub(crate) fn open_storage(config: &Config, data_dir: &DataDir) -> Result<Storag
             tracing::info!("the rotation of the master key that was cut off is finished");
             Ok(storage)
         }
+        Err(OpenError::WrongMasterKey) if !was_there => {
+            // The key just made opens nothing, and must not stand where the right one belongs.
+            std::fs::remove_file(key_file).with_context(|| format!("{}", key_file.display()))?;
+            bail!(
+                "{} is missing, and the database was sealed with the key it held; restore it",
+                key_file.display()
+            )
+        }
         opened => Ok(opened?),
     }
 }
@@ -62,10 +72,10 @@ pub(crate) fn open_storage(config: &Config, data_dir: &DataDir) -> Result<Storag
 fn options(config: &Config, data_dir: &DataDir, master_key: MasterKey) -> Result<Options> {
     let database = config.database.parse()?;
     let disk = match &database {
-        Database::Sqlite(_) => DiskReserve {
+        Database::Sqlite(path) => DiskReserve {
             size_bytes: config.disk_reserve_bytes,
             floor_bytes: config.disk_floor_bytes,
-            ..DiskReserve::at(data_dir.reserve())
+            ..DiskReserve::at(data_dir.reserve(path))
         },
         Database::Postgres(_) => DiskReserve::none(),
     };
@@ -82,7 +92,7 @@ fn options(config: &Config, data_dir: &DataDir, master_key: MasterKey) -> Result
 /// The platform, built and not yet listening.
 pub(crate) struct Platform {
     pub(crate) storage: Storage,
-    pub(crate) installation: Installation,
+    pub(crate) installation: Arc<Installation>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) broker: Broker,
     pub(crate) metrics: Metrics,
@@ -90,6 +100,8 @@ pub(crate) struct Platform {
     pub(crate) identity: ServerIdentity,
     /// The names it covers.
     pub(crate) names: Vec<SanName>,
+    /// When the certificate ends.
+    pub(crate) identity_ends: Timestamp,
 }
 
 /// Builds everything over an open database.
@@ -123,7 +135,8 @@ pub(crate) fn assemble(
         }),
         denials: denials.clone(),
         metrics: metrics.clone(),
-    })?;
+    })
+    .context("a setting below `broker.`")?;
     let limits = config
         .registry
         .limits(config.profile)
@@ -150,12 +163,13 @@ pub(crate) fn assemble(
     let gateway = Arc::new(gateway);
     Ok(Platform {
         storage,
-        installation,
+        installation: Arc::new(installation),
         gateway,
         broker,
         metrics,
         identity,
         names,
+        identity_ends: issued.certificate.not_after(),
     })
 }
 

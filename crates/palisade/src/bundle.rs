@@ -1,11 +1,11 @@
 //! A device's bundle: everything one device needs, in one zip file.
 
-use std::fs::OpenOptions;
-use std::io::{Cursor, Read as _, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{Cursor, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use zip::ZipArchive;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -55,12 +55,67 @@ const SNIPPETS: [(&str, &str); 4] = [
     ("publish.sh", include_str!("../snippets/publish.sh")),
 ];
 
-impl Bundle {
-    /// Writes the bundle to a new file that only its owner can read.
+/// A new file, open and empty, that goes away unless a bundle is written to it.
+#[derive(Debug)]
+pub(crate) struct BundleFile {
+    path: PathBuf,
+    file: File,
+    written: bool,
+}
+
+impl BundleFile {
+    /// Creates a file that only its owner can read.
     ///
     /// # Errors
-    /// When the file exists already.
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+    /// When it exists already, or cannot be created.
+    pub(crate) fn reserve(path: &Path) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        let created = options.write(true).create_new(true).mode(0o600).open(path);
+        let file = created.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => anyhow!(
+                "{} exists already; a bundle is never written over another: move it away, or \
+                 name another file",
+                path.display()
+            ),
+            _ => anyhow!(error).context(format!("could not create {}", path.display())),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            written: false,
+        })
+    }
+
+    /// Writes the bundle.
+    ///
+    /// # Errors
+    /// Those of the file system, with the path.
+    pub(crate) fn write(mut self, bundle: &Bundle) -> Result<()> {
+        let bytes = bundle.zipped()?;
+        let result = self
+            .file
+            .write_all(&bytes)
+            .and_then(|()| self.file.sync_all());
+        result.with_context(|| format!("could not write {}", self.path.display()))?;
+        self.written = true;
+        Ok(())
+    }
+}
+
+impl Drop for BundleFile {
+    fn drop(&mut self) {
+        if self.written {
+            return;
+        }
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(error = %error, "an empty bundle stays behind");
+        }
+    }
+}
+
+impl Bundle {
+    /// The bundle as the bytes of a zip file.
+    fn zipped(&self) -> Result<Vec<u8>> {
         let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
         let connection = serde_json::to_string_pretty(&self.connection)?;
         let files = [
@@ -74,21 +129,13 @@ impl Bundle {
             archive.start_file(name, secret)?;
             archive.write_all(text.as_bytes())?;
         }
-        let program = SimpleFileOptions::default().unix_permissions(0o700);
         for (name, template) in SNIPPETS {
-            archive.start_file(name, program)?;
+            let is_script = Path::new(name).extension().is_some_and(|end| end == "sh");
+            let mode = if is_script { 0o700 } else { 0o600 };
+            archive.start_file(name, secret.unix_permissions(mode))?;
             archive.write_all(self.filled(template).as_bytes())?;
         }
-        let bytes = archive.finish()?.into_inner();
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(|| format!("could not create {}", path.display()))?;
-        file.write_all(&bytes)?;
-        file.sync_all()
-            .with_context(|| format!("could not write {}", path.display()))
+        Ok(archive.finish()?.into_inner())
     }
 
     fn filled(&self, template: &str) -> String {
@@ -154,14 +201,15 @@ mod tests {
             private_key: "key".to_owned(),
             ca: "ca".to_owned(),
         };
-        bundle.write(&path).expect("written");
+        drop(BundleFile::reserve(&path).expect("reserved"));
+        assert!(!path.exists(), "nothing stays when no bundle was made");
+        let file = BundleFile::reserve(&path).expect("reserved");
+        file.write(&bundle).expect("written");
         let read = Bundle::read(&path).expect("read");
         assert_eq!(read.private_key, "key");
         assert_eq!(read.connection.topic, "things/pump-7/hello");
-        assert!(
-            bundle.write(&path).is_err(),
-            "a bundle is never written over another"
-        );
+        let error = BundleFile::reserve(&path).expect_err("exists");
+        assert!(error.to_string().contains("never written over"), "{error}");
         assert!(
             bundle
                 .filled(SNIPPETS[3].1)

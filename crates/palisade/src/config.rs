@@ -9,6 +9,7 @@
 //! holds for `registry::RegistryConfig` and `registry.`.
 
 mod known;
+mod overlay;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +18,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use model::{AccountId, Profile, Region};
 use toml::{Table, Value};
+
+use overlay::Values;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ impl fmt::Display for Origin {
 /// Every known key with its value and its origin.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
-    values: BTreeMap<String, (Value, Origin)>,
+    values: Values,
     help: BTreeMap<String, &'static str>,
 }
 
@@ -63,19 +66,6 @@ pub(crate) struct Sources {
     pub(crate) file: Option<PathBuf>,
 }
 
-/// The settings file looked for in the data directory when none is named.
-const FILE_NAME: &str = "palisade.toml";
-
-/// Every variable of ours begins so.
-const VARIABLE_PREFIX: &str = "PALISADE_";
-/// Names the settings file.
-const FILE_VARIABLE: &str = "PALISADE_CONFIG";
-/// What our own tests are told by.
-const TEST_PREFIX: &str = "PALISADE_TEST_";
-/// What Kubernetes and `docker --link` set in every container beside a service called `palisade`:
-/// `PALISADE_SERVICE_HOST`, `PALISADE_PORT_8883_TCP_ADDR` and the like.
-const SERVICE_PREFIXES: [&str; 2] = ["PALISADE_SERVICE_", "PALISADE_PORT"];
-
 impl Resolved {
     /// Lays flags over environment over file over defaults.
     ///
@@ -88,18 +78,11 @@ impl Resolved {
             .map(String::as_str)
             .unwrap_or(".");
         let known = known::all(Path::new(home));
-        let mut values: BTreeMap<String, (Value, Origin)> = known
+        let defaults = known
             .iter()
             .map(|known| (known.key.clone(), (known.default.clone(), Origin::Default)))
             .collect();
-        check_variables(&values, &sources.environment)?;
-        overlay_flat(&mut values, sources)?;
-        if let Some(path) = settings_file(&values, sources) {
-            let mut from_file = values.clone();
-            overlay_file(&mut from_file, &path)?;
-            values = from_file;
-            overlay_flat(&mut values, sources)?;
-        }
+        let values = overlay::resolved(&defaults, sources)?;
         let help = known
             .into_iter()
             .map(|known| (known.key, known.help))
@@ -113,6 +96,15 @@ impl Resolved {
             let help = self.help.get(key).copied().unwrap_or_default();
             (key.as_str(), value, origin, help)
         })
+    }
+
+    /// The keys whose values are others in `newer`.
+    pub(crate) fn differing<'a>(&'a self, newer: &'a Self) -> impl Iterator<Item = &'a str> {
+        let other = |key: &String| newer.values.get(key).map(|(value, _)| value);
+        self.values
+            .iter()
+            .filter(move |(key, (value, _))| other(key) != Some(value))
+            .map(|(key, _)| key.as_str())
     }
 
     fn value(&self, key: &str) -> Result<&(Value, Origin)> {
@@ -161,163 +153,6 @@ impl Resolved {
         self.values
             .get(key)
             .is_some_and(|(_, origin)| *origin != Origin::Default)
-    }
-}
-
-/// The settings file: the one named, else the one in the data directory if it is there.
-fn settings_file(values: &BTreeMap<String, (Value, Origin)>, sources: &Sources) -> Option<PathBuf> {
-    let named = sources.file.clone().or_else(|| {
-        sources
-            .environment
-            .get(FILE_VARIABLE)
-            .map(PathBuf::from)
-    });
-    named.or_else(|| {
-        let data_dir = values
-            .get("data_dir")
-            .and_then(|(value, _)| value.as_str())?;
-        let path = Path::new(data_dir).join(FILE_NAME);
-        path.exists().then_some(path)
-    })
-}
-
-fn variable(key: &str) -> String {
-    format!("{VARIABLE_PREFIX}{}", key.replace('.', "_").to_uppercase())
-}
-
-/// A variable that looks like a setting and is none is a mistake that nobody would notice.
-fn check_variables(
-    values: &BTreeMap<String, (Value, Origin)>,
-    environment: &BTreeMap<String, String>,
-) -> Result<()> {
-    let known: Vec<String> = values.keys().map(|key| variable(key)).collect();
-    let not_ours = |name: &str| {
-        name == FILE_VARIABLE
-            || name.starts_with(TEST_PREFIX)
-            || SERVICE_PREFIXES.iter().any(|other| name.starts_with(other))
-    };
-    for name in environment.keys() {
-        if name.starts_with(VARIABLE_PREFIX) && !known.contains(name) && !not_ours(name) {
-            let hint = nearest(known.iter().map(String::as_str), name);
-            bail!("the environment variable {name} is not a setting{hint}");
-        }
-    }
-    Ok(())
-}
-
-fn overlay_flat(values: &mut BTreeMap<String, (Value, Origin)>, sources: &Sources) -> Result<()> {
-    let keys: Vec<String> = values.keys().cloned().collect();
-    for key in &keys {
-        let name = variable(key);
-        if let Some(text) = sources.environment.get(&name) {
-            put(values, key, text, Origin::Environment(name))?;
-        }
-    }
-    for (key, text) in &sources.flags {
-        put(values, key, text, Origin::Flag)?;
-    }
-    Ok(())
-}
-
-/// Reads `text` as the type that the default has.
-fn put(
-    values: &mut BTreeMap<String, (Value, Origin)>,
-    key: &str,
-    text: &str,
-    origin: Origin,
-) -> Result<()> {
-    let Some(slot) = values.get_mut(key) else {
-        return Err(unknown(values, key, &origin));
-    };
-    let wrong = |what: &str| anyhow!("{key} = `{text}` ({origin}) must be {what}");
-    let value = match &slot.0 {
-        Value::Integer(_) => Value::Integer(text.parse().map_err(|_| wrong("a whole number"))?),
-        Value::Float(_) => Value::Float(text.parse().map_err(|_| wrong("a number"))?),
-        Value::Boolean(_) => Value::Boolean(text.parse().map_err(|_| wrong("true or false"))?),
-        _ => quota(&slot.0, text).unwrap_or_else(|| Value::String(text.to_owned())),
-    };
-    *slot = (value, origin);
-    Ok(())
-}
-
-/// A quota: a word, or a number in its place.
-fn is_quota(default: &Value, value: &Value) -> bool {
-    default.as_str() == Some("profile") && value.is_integer()
-}
-
-fn quota(default: &Value, text: &str) -> Option<Value> {
-    let number = Value::Integer(text.parse().ok()?);
-    is_quota(default, &number).then_some(number)
-}
-
-fn overlay_file(values: &mut BTreeMap<String, (Value, Origin)>, path: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("could not read the settings file {}", path.display()))?;
-    let table: Table = text
-        .parse()
-        .with_context(|| format!("{} is not valid TOML", path.display()))?;
-    let mut flat = BTreeMap::new();
-    flatten("", &table, &mut flat);
-    let origin = Origin::File(path.to_owned());
-    for (key, value) in flat {
-        let Some(slot) = values.get_mut(&key) else {
-            return Err(unknown(values, &key, &origin));
-        };
-        if !slot.0.same_type(&value) && !is_quota(&slot.0, &value) {
-            bail!(
-                "{key} ({origin}) must be {}, not {}",
-                slot.0.type_str(),
-                value.type_str()
-            );
-        }
-        *slot = (value, origin.clone());
-    }
-    Ok(())
-}
-
-fn unknown(
-    values: &BTreeMap<String, (Value, Origin)>,
-    key: &str,
-    origin: &Origin,
-) -> anyhow::Error {
-    let hint = nearest(values.keys().map(String::as_str), key);
-    anyhow!("`{key}` ({origin}) is not a setting{hint}")
-}
-
-fn nearest<'a>(known: impl Iterator<Item = &'a str>, name: &str) -> String {
-    let near = known.min_by_key(|known| distance(known, name));
-    near.map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default()
-}
-
-/// Edit distance, for naming the nearest known key.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(left != right);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-fn flatten(prefix: &str, table: &Table, flat: &mut BTreeMap<String, Value>) {
-    for (name, value) in table {
-        let key = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
-        match value {
-            Value::Table(inner) => flatten(&key, inner, flat),
-            other => {
-                flat.insert(key, other.clone());
-            }
-        }
     }
 }
 
@@ -382,6 +217,7 @@ pub(crate) struct Listen {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
+    pub(crate) data_dir_said: bool,
     pub(crate) account: AccountId,
     pub(crate) account_said: bool,
     pub(crate) region: Region,
@@ -433,12 +269,12 @@ impl Config {
             advertise: resolved.text("advertise")?.to_owned(),
             endpoint_with_port: resolved.flag("endpoint_with_port")?,
             listen: Listen {
-                mqtt: resolved.parsed("listen.mqtt")?,
-                device: resolved.parsed("listen.device")?,
+                mqtt: resolved.address("listen.mqtt")?,
+                device: resolved.address("listen.device")?,
                 device_said: resolved.said("listen.device"),
-                https: resolved.parsed("listen.https")?,
-                control: resolved.parsed("listen.control")?,
-                operator: resolved.parsed("listen.operator")?,
+                https: resolved.address("listen.https")?,
+                control: resolved.address("listen.control")?,
+                operator: resolved.address("listen.operator")?,
             },
             log_format: resolved.parsed("log.format")?,
             log_level: resolved.text("log.level")?.to_owned(),
@@ -447,6 +283,7 @@ impl Config {
             disk_floor_bytes: resolved.bytes_of_mib("disk.floor_mib")?,
             broker: resolved.broker()?,
             registry: resolved.section("registry")?,
+            data_dir_said: resolved.said("data_dir"),
             data_dir,
         })
     }
@@ -461,6 +298,11 @@ impl Resolved {
         let text = self.text(key)?;
         let origin = &self.value(key)?.1;
         parse(text).map_err(|error| anyhow!("{key} = `{text}` ({origin}): {error}"))
+    }
+
+    fn address(&self, key: &str) -> Result<SocketAddr> {
+        self.parsed(key)
+            .context("a listener is an IP address and a port, such as 127.0.0.1:8883")
     }
 
     fn flag(&self, key: &str) -> Result<bool> {

@@ -71,9 +71,14 @@ impl DataDir {
         self.root.join("run.json")
     }
 
-    /// Disk space kept for revocation.
-    pub(crate) fn reserve(&self) -> PathBuf {
-        self.root.join("reserve")
+    /// Disk space kept for revocation: on the disk that holds `database`, which may be another.
+    pub(crate) fn reserve(&self, database: &Path) -> PathBuf {
+        if database.parent() == Some(&self.root) {
+            return self.root.join("reserve");
+        }
+        let mut path = database.as_os_str().to_owned();
+        path.push(".reserve");
+        PathBuf::from(path)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Enough for `pub`, `sub` and the demonstration: QoS 0 and 1, one packet answered at a time.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::bundle::Bundle;
+use crate::usage::usage;
 
 /// The largest packet taken, in bytes.
 const PACKET_MAX: usize = 1 << 20;
@@ -51,12 +53,45 @@ impl std::fmt::Display for Refusal {
         write!(out, "refused, reason 0x{:02X}", self.reason.byte())?;
         match &self.text {
             Some(text) => write!(out, ": {text}"),
-            None => Ok(()),
+            None if self.reason == ReasonCode::SessionTakenOver => {
+                out.write_str(": another connection of the same client id took its place")
+            }
+            None => write!(out, ": {:?}", self.reason),
         }
     }
 }
 
+impl Refusal {
+    /// The denial id in the reason string: its 32 hexadecimal characters.
+    pub(crate) fn denial_id(&self) -> Option<&str> {
+        let text = self.text.as_deref()?;
+        let mut words = text.split(|letter: char| !letter.is_ascii_hexdigit());
+        words.find(|word| word.len() == 32)
+    }
+}
+
+/// The connection ended without a word.
+#[derive(Debug)]
+struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("the platform closed the connection")
+    }
+}
+
+impl std::error::Error for Closed {}
+
 impl std::error::Error for Refusal {}
+
+/// A topic to publish to.
+///
+/// # Errors
+/// [`Usage`](crate::usage::Usage) when it is none, before anything is sent.
+pub(crate) fn topic_name(text: &str) -> Result<TopicName> {
+    let parsed = TopicName::parse(text, &Limits::STANDARD.topic);
+    parsed.map_err(|error| usage(anyhow!("`{text}` cannot be published to: {error}")))
+}
 
 fn refusal(reason: ReasonCode, text: Option<String>) -> anyhow::Error {
     Refusal { reason, text }.into()
@@ -108,7 +143,16 @@ impl Device {
             properties: ConnectProperties::default(),
         }));
         self.send(&connect).await?;
-        match self.answer().await? {
+        let answer = self.answer().await.map_err(|error| {
+            if error.is::<Closed>() {
+                return error.context(
+                    "no answer to CONNECT, as when a certificate is revoked, inactive or not \
+                     registered here",
+                );
+            }
+            error
+        });
+        match answer? {
             Packet::ConnAck(ack) if ack.reason == ReasonCode::Success => Ok(()),
             Packet::ConnAck(ack) => Err(refusal(ack.reason, ack.properties.reason_string)),
             other => bail!("{other:?} instead of CONNACK"),
@@ -126,7 +170,7 @@ impl Device {
         qos: QoS,
         retain: bool,
     ) -> Result<()> {
-        let topic = TopicName::parse(topic, &Limits::STANDARD.topic)?;
+        let topic = topic_name(topic)?;
         let packet_id = (qos != QoS::AtMostOnce).then(|| self.id());
         let properties = PublishProperties::default();
         let publish = Publish {
@@ -272,8 +316,13 @@ impl Device {
                     other => return Ok(other),
                 }
             }
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                bail!("the broker closed the connection");
+            match self.stream.read_buf(&mut self.buffer).await {
+                Ok(1..) => {}
+                Ok(0) => return Err(Closed.into()),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    return Err(Closed.into());
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -289,5 +338,42 @@ impl Device {
             properties,
         };
         self.send(&Packet::PubAck(ack)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_denial_id_is_found() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let refusal = Refusal {
+            reason: ReasonCode::NotAuthorized,
+            text: Some(format!("not authorized; denial id {id}")),
+        };
+        assert_eq!(refusal.denial_id(), Some(id));
+    }
+
+    #[test]
+    fn a_refusal_without_words_is_named() {
+        let told = |reason| Refusal { reason, text: None }.to_string();
+        assert_eq!(
+            told(ReasonCode::SessionTakenOver),
+            "refused, reason 0x8E: another connection of the same client id took its place"
+        );
+        assert_eq!(
+            told(ReasonCode::ServerBusy),
+            "refused, reason 0x89: ServerBusy"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_published_to_is_said_first() {
+        assert!(topic_name("things/pump-7/t").is_ok());
+        for bad in ["", "a/+", "#"] {
+            let error = topic_name(bad).expect_err(bad);
+            assert!(error.is::<crate::usage::Usage>(), "{error}");
+        }
     }
 }

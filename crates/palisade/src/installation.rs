@@ -243,6 +243,13 @@ fn renewed(storage: &Storage, record: Record, hosts: &[SanName]) -> Result<Recor
 /// # Errors
 /// A text that is neither a name nor an address.
 pub(crate) fn host_names(config: &Config) -> Result<Vec<SanName>> {
+    let said = |key: &str, text: &str| {
+        SanName::parse(text).with_context(|| format!("the setting `{key}`"))
+    };
+    said("advertise", &config.advertise)?;
+    for host in &config.hosts {
+        said("hosts", host)?;
+    }
     let mut texts: BTreeSet<String> = ["localhost", "127.0.0.1", "::1"]
         .into_iter()
         .map(str::to_owned)

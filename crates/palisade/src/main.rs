@@ -8,6 +8,7 @@ mod adapters;
 mod arguments;
 mod assembly;
 mod bundle;
+mod changeable;
 mod client;
 mod command;
 mod config;
@@ -19,6 +20,7 @@ mod logging;
 mod output;
 mod profile;
 mod run_file;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,9 @@ use arguments::{Arguments, Command, Common, ConfigCommand, MasterKeyCommand, Pol
 use client::{Client, Refused};
 use config::{Config, Resolved, Sources};
 use data_dir::DataDir;
+use device::Refusal;
+use mqtt::ReasonCode;
+use usage::{Usage, usage};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -49,6 +54,9 @@ fn main() -> ExitCode {
             #[expect(clippy::print_stderr, reason = "the last word of a failed command")]
             {
                 eprintln!("palisade: {error:#}");
+                if let Some(id) = refusal(&error).and_then(Refusal::denial_id) {
+                    eprintln!("ask why: palisade why {id}");
+                }
             }
             exit_code(&error)
         }
@@ -65,19 +73,24 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     let status = error
         .downcast_ref::<Refused>()
         .map(|refused| refused.status.as_u16());
-    let denied = error.downcast_ref::<device::Refusal>().is_some();
-    ExitCode::from(match status {
-        Some(400) => 2,
-        Some(404) => 3,
-        Some(401 | 403) => 4,
-        Some(409) => 5,
-        _ if denied => 4,
+    let reason = refusal(error).map(|refusal| refusal.reason);
+    ExitCode::from(match (status, reason) {
+        _ if error.is::<Usage>() => 2,
+        (Some(400), _) => 2,
+        (_, Some(ReasonCode::TopicFilterInvalid | ReasonCode::TopicNameInvalid)) => 2,
+        (Some(404), _) => 3,
+        (Some(401 | 403), _) | (_, Some(ReasonCode::NotAuthorized)) => 4,
+        (Some(409), _) => 5,
         _ => 1,
     })
 }
 
-/// Flags over environment over file over defaults.
-fn resolved(common: &Common, flags: Vec<(String, String)>) -> Result<Resolved> {
+fn refusal(error: &anyhow::Error) -> Option<&Refusal> {
+    error.downcast_ref()
+}
+
+/// Flags, environment, and which file.
+fn sources(common: &Common, flags: Vec<(String, String)>) -> Result<Sources> {
     let mut all = Vec::new();
     if let Some(dir) = &common.data_dir {
         all.push(("data_dir".to_owned(), dir.display().to_string()));
@@ -89,12 +102,11 @@ fn resolved(common: &Common, flags: Vec<(String, String)>) -> Result<Resolved> {
         all.push((key.to_owned(), value.to_owned()));
     }
     all.extend(flags);
-    let sources = Sources {
+    Ok(Sources {
         flags: all,
         environment: std::env::vars().collect(),
         file: common.config.clone(),
-    };
-    Resolved::resolve(&sources)
+    })
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
@@ -109,17 +121,18 @@ async fn run(arguments: Arguments) -> Result<()> {
         clap_complete::generate(shell, &mut program, "palisade", &mut std::io::stdout());
         return Ok(());
     }
-    let resolved = resolved(&common, flags)?;
+    let sources = sources(&common, flags).map_err(usage)?;
+    let resolved = Resolved::resolve(&sources).map_err(usage)?;
     if let Command::Config(ConfigCommand::Explain) = command {
         return command::explain::run(output, &resolved);
     }
-    let config = Config::from_resolved(&resolved)?;
+    let config = Config::from_resolved(&resolved).map_err(usage)?;
     let data_dir = DataDir::at(&config.data_dir);
     let client = || Client::from_profile(&data_dir.aws_config());
     match command {
-        Command::Up(up) => command::up::run(config, up.renew_server_ca).await,
-        Command::Down(down) => command::down::run(&data_dir, down.purge).await,
-        Command::Doctor => command::doctor::run(&config, output).await,
+        Command::Up(up) => command::up::run(config, sources, resolved, up.renew_server_ca).await,
+        Command::Down(down) => command::down::run(&data_dir, &config, down.purge).await,
+        Command::Doctor => command::doctor::run(&config, output),
         Command::Env => command::env::run(&data_dir),
         Command::Operations => command::operations::run(output),
         Command::Thing(thing) => command::thing::run(&client()?, &data_dir, output, &thing).await,

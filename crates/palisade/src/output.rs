@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
+use model::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::arguments::Output;
@@ -42,6 +43,24 @@ pub(crate) fn object(output: Output, object: &Map<String, Value>) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// For a table, turns the epoch seconds in `members` into the time of day that people read; JSON
+/// keeps what the API says.
+pub(crate) fn tell_times(output: Output, rows: &mut [Value], members: &[&str]) {
+    if output != Output::Table {
+        return;
+    }
+    for row in rows {
+        for member in members {
+            let Some(seconds) = row[*member].as_f64() else {
+                continue;
+            };
+            #[expect(clippy::cast_possible_truncation, reason = "milliseconds fit for ages")]
+            let at = Timestamp::from_millis((seconds * 1000.0).round() as i64);
+            row[*member] = Value::String(at.to_string());
+        }
+    }
 }
 
 /// Writes a line for people.
@@ -111,6 +130,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn people_read_times_and_programs_read_seconds() {
+        let mut rows = [json!({"at": 1_795_232_190.739, "end": null})];
+        tell_times(Output::Json, &mut rows, &["at", "end"]);
+        assert_eq!(rows[0]["at"], json!(1_795_232_190.739));
+        tell_times(Output::Table, &mut rows, &["at", "end"]);
+        assert_eq!(
+            rows[0],
+            json!({"at": "2026-11-21T03:36:30.739Z", "end": null})
+        );
+    }
 
     #[test]
     fn columns_are_aligned() {

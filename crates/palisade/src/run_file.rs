@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+use storage::Database;
 
 use crate::data_dir;
 
@@ -23,6 +24,9 @@ pub(crate) struct RunFile {
     pub(crate) host: String,
     /// Listener → bound address: mqtt, device, https, control, operator.
     pub(crate) endpoints: BTreeMap<String, SocketAddr>,
+    /// The database, without its password.
+    pub(crate) database: String,
+    pub(crate) master_key_file: PathBuf,
 }
 
 impl RunFile {
@@ -40,6 +44,17 @@ impl RunFile {
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         data_dir::replace(path, &serde_json::to_string_pretty(self)?, 0o600)
+    }
+
+    /// The database as another process finds it, without its password.
+    ///
+    /// # Errors
+    /// When `database` is not one.
+    pub(crate) fn located(database: &str) -> Result<String> {
+        Ok(match database.parse()? {
+            Database::Sqlite(path) => format!("sqlite:{}", std::path::absolute(path)?.display()),
+            server @ Database::Postgres(_) => server.to_string(),
+        })
     }
 
     /// Host and port of the MQTT listener.
@@ -81,6 +96,8 @@ mod tests {
             started_at: 0,
             host: String::new(),
             endpoints: BTreeMap::new(),
+            database: String::new(),
+            master_key_file: PathBuf::new(),
         };
         // This is the test program, whatever it is called.
         assert!(!running.is_alive());

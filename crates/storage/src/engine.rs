@@ -37,6 +37,8 @@ pub(crate) trait Engine: Send {
     fn ping(&mut self) -> Result<(), Fault>;
     /// What the engine finds wrong with its own data; empty when all is well.
     fn integrity(&mut self) -> Result<Vec<String>, Fault>;
+    /// Whether it holds any table at all.
+    fn has_tables(&mut self) -> Result<bool, Fault>;
     /// The version of the engine, for people.
     fn version(&mut self) -> Result<String, Fault>;
 }
@@ -90,6 +92,8 @@ pub(crate) enum Role {
     Writer,
     /// One of those that read.
     Reader,
+    /// One that looks and leaves no trace: it makes no file, marks none, takes no lease.
+    Examiner,
 }
 
 /// Opens a connection. Blocks; never inside an asynchronous context.

@@ -14,8 +14,9 @@ use model::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use crate::engine::{Engine, Fault};
-use crate::{OpenError, params};
+use crate::engine::{Engine, Fault, Reach};
+use crate::postgresql::LEASE_LOCK;
+use crate::{Database, OpenError, params};
 
 /// What is read of a lock file for the message.
 const HOLDER_LEN_MAX: u64 = 256;
@@ -44,17 +45,8 @@ impl FileLease {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => (),
             Err(Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                // It is only for the message, and may be half written.
-                let read = file.take(HOLDER_LEN_MAX).read_to_string(&mut holder);
-                let known = read.is_ok_and(|_| !holder.trim().is_empty());
-                let holder = if known {
-                    holder.trim()
-                } else {
-                    "another process"
-                };
                 return Err(OpenError::Held {
-                    holder: holder.to_owned(),
+                    holder: written_in(file),
                 });
             }
             Err(error) => return Err(failed("lock")(error.into())),
@@ -64,6 +56,46 @@ impl FileLease {
             .and_then(|()| writeln!(file, "{}", holder(now)))
             .map_err(failed("write"))?;
         Ok(Self { _locked: file })
+    }
+}
+
+/// Who holds the lease now, as far as can be seen without taking it.
+pub(crate) fn held_by(
+    engine: &mut dyn Engine,
+    database: &Database,
+) -> Result<Option<String>, Fault> {
+    match database {
+        Database::Sqlite(path) => Ok(file_held_by(&beside(path))),
+        Database::Postgres(_) => {
+            // A lock on one number shows its upper and lower half.
+            let sql = "SELECT holder FROM node_lease WHERE id = 1 AND EXISTS (SELECT 1 \
+                       FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                       AND classid::bigint * 4294967296 + objid::bigint = ?1)";
+            let rows = engine.query(sql, &params![LEASE_LOCK])?;
+            Ok(rows
+                .first()
+                .map(|row| row.text(0))
+                .transpose()
+                .map_err(|error| Fault::new(Reach::Statement, error))?)
+        }
+    }
+}
+
+fn file_held_by(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
+    if flock(&file, FlockOperation::NonBlockingLockShared) != Err(Errno::WOULDBLOCK) {
+        return None;
+    }
+    Some(written_in(file))
+}
+
+fn written_in(file: File) -> String {
+    let mut holder = String::new();
+    // It is only for the message, and may be half written.
+    let read = file.take(HOLDER_LEN_MAX).read_to_string(&mut holder);
+    match holder.trim() {
+        known if read.is_ok() && !known.is_empty() => known.to_owned(),
+        _ => "another process".to_owned(),
     }
 }
 

@@ -14,11 +14,11 @@
 //! It does not build SQL, map objects, cache rows, or hide which statements run. It never blocks a
 //! caller's runtime. Decision: `docs/decisions/0001-one-writer-on-both-engines.md`.
 
-mod check;
 mod dialect;
 mod disk;
 mod engine;
 mod error;
+mod examine;
 mod job;
 mod lease;
 mod migration;
@@ -45,9 +45,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::Clock;
 use tokio::sync::Mutex;
 
-pub use check::Check;
 pub use disk::{DiskReserve, FreeSpace};
 pub use error::{BadPageToken, OpenError, StorageError};
+pub use examine::{Check, examine};
 pub use migration::{Migration, MigrationError};
 pub use options::{Database, Options, Urgency};
 pub use outbox::{Change, Changes};
@@ -88,8 +88,6 @@ struct Shared {
     writes: Queue<Box<dyn Job>>,
     /// Whether the writer has its connection and with it the lease.
     writable: AtomicBool,
-    /// Whether the disk reserve is in use or could not be made.
-    reserve_missing: AtomicBool,
     /// One change of keys at a time.
     rotation: Mutex<()>,
 }
@@ -210,11 +208,6 @@ impl Storage {
         Err(StorageError::Unavailable {
             detail: "the lease on the database is lost".to_owned(),
         })
-    }
-
-    /// Looks for what is wrong: integrity, schema, lease, disk. May take long on a large database.
-    pub async fn check(&self) -> Vec<Check> {
-        check::run(self).await
     }
 
     /// Wraps all data keys with `new`; from then on only `new` opens the database.

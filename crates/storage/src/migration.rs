@@ -171,22 +171,31 @@ pub(crate) fn run(engine: &mut dyn Engine, plan: &Plan, now: Timestamp) -> Resul
     }
 }
 
+/// How many steps a database that has tables lacks.
+///
+/// # Errors
+/// When its schema and the one in this program do not fit.
+pub(crate) fn missing(engine: &mut dyn Engine, plan: &Plan) -> Result<usize, OpenError> {
+    Ok(plan.left_to_do(&done(engine)?)?.len())
+}
+
+fn done(engine: &mut dyn Engine) -> Result<Vec<(String, i64, String)>, OpenError> {
+    let sql =
+        "SELECT capability, version, checksum FROM schema_migrations ORDER BY capability, version";
+    let rows = engine.query(sql, &[]);
+    let rows = rows.map_err(|fault| OpenError::Storage(fault.error))?;
+    rows.iter()
+        .map(|row| Ok((row.text(0)?, row.int(1)?, row.text(2)?)))
+        .collect()
+}
+
 fn steps(engine: &mut dyn Engine, plan: &Plan, now: Timestamp) -> Result<(), OpenError> {
     let plain = |fault: Fault| OpenError::Storage(fault.error);
     let dialect = engine.dialect();
     engine
         .run_script(&dialect::schema(STEPS_TABLE, dialect))
         .map_err(plain)?;
-    let done = engine.query(
-        "SELECT capability, version, checksum FROM schema_migrations ORDER BY capability, version",
-        &[],
-    );
-    let done: Result<Vec<_>, _> = done
-        .map_err(plain)?
-        .iter()
-        .map(|row| Ok::<_, OpenError>((row.text(0)?, row.int(1)?, row.text(2)?)))
-        .collect();
-    for step in plan.left_to_do(&done?)? {
+    for step in plan.left_to_do(&done(engine)?)? {
         engine
             .run_script(&dialect::schema(step.sql, dialect))
             .map_err(plain)?;

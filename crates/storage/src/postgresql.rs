@@ -20,7 +20,7 @@ use crate::{Database, OpenError, Row, StorageError, Value};
 mod cell;
 
 /// Held by the session that may write: the lease of the node.
-const LEASE_LOCK: i64 = 730_506_161_001;
+pub(crate) const LEASE_LOCK: i64 = 730_506_161_001;
 
 /// Begins a group of writes. The lock makes commit order and outbox order one, whoever else
 /// should write; the id tells after a broken connection how the transaction ended.
@@ -266,6 +266,11 @@ impl Engine for Connection {
         let failures: i64 = row.get(0);
         let complaint = format!("the server counted {failures} pages with a wrong checksum");
         Ok(Vec::from_iter((failures != 0).then_some(complaint)))
+    }
+
+    fn has_tables(&mut self) -> Result<bool, Fault> {
+        let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() LIMIT 1";
+        Ok(!self.query(sql, &[])?.is_empty())
     }
 
     fn version(&mut self) -> Result<String, Fault> {

@@ -4,8 +4,9 @@
 //! <https://sqlite.org/rescode.html>.
 
 use std::fs::OpenOptions;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -44,6 +45,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(path: &Path, role: Role) -> Result<Self, OpenError> {
+        if role == Role::Examiner {
+            return Self::examine(path);
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let at = |error| cannot_open(path, error);
         if role == Role::Writer {
@@ -66,11 +70,30 @@ impl Connection {
                 inner.execute_batch(SETTINGS).map_err(at)?;
                 check_at_start(&inner, path)?;
             }
-            Role::Reader => {
+            Role::Reader | Role::Examiner => {
                 inner.execute_batch(SETTINGS).map_err(at)?;
                 inner.pragma_update(None, "query_only", true).map_err(at)?;
             }
         }
+        Ok(Self { inner })
+    }
+
+    /// Opens the file as it lies there. Without a log beside it nobody has it open and it is
+    /// complete, so nothing is made beside it either; with one, SQLite needs its shared memory.
+    fn examine(path: &Path) -> Result<Self, OpenError> {
+        let at = |error| cannot_open(path, error);
+        let log = with_ending(path, "-wal");
+        let complete = std::fs::metadata(&log).map_or(true, |found| found.len() == 0);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let inner = if complete {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            rusqlite::Connection::open_with_flags(unchanging(path), flags)
+        } else {
+            rusqlite::Connection::open_with_flags(path, flags)
+        };
+        let inner = inner.map_err(at)?;
+        inner.busy_timeout(BUSY_TIMEOUT).map_err(at)?;
+        is_ours(&inner, path)?;
         Ok(Self { inner })
     }
 
@@ -111,19 +134,50 @@ fn create(path: &Path) -> Result<(), OpenError> {
     })
 }
 
-/// Refuses a file of something else; marks an empty one as ours.
+/// The address of a file that nobody writes while it is read.
+fn unchanging(path: &Path) -> String {
+    let mut address = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
+            byte => address.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    address.push_str("?immutable=1");
+    address
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    PathBuf::from(path)
+}
+
+/// Marks an empty file as ours.
 fn claim(inner: &rusqlite::Connection, path: &Path) -> Result<(), OpenError> {
+    if is_ours(inner, path)? {
+        return Ok(());
+    }
+    inner
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(|error| cannot_open(path, error))
+}
+
+/// Whether the file is marked as ours; not yet, when it is empty.
+///
+/// # Errors
+/// When it is something else.
+fn is_ours(inner: &rusqlite::Connection, path: &Path) -> Result<bool, OpenError> {
     let at = |error| cannot_open(path, error);
     let number = |sql| inner.query_row(sql, [], |row| row.get::<_, i64>(0));
     let id = number("PRAGMA application_id").map_err(at)?;
     if id == APPLICATION_ID {
-        return Ok(());
+        return Ok(true);
     }
     let empty = number("SELECT COUNT(*) FROM sqlite_schema").map_err(at)? == 0;
     if id == 0 && empty {
-        return inner
-            .pragma_update(None, "application_id", APPLICATION_ID)
-            .map_err(at);
+        return Ok(false);
     }
     Err(OpenError::Foreign {
         path: path.to_owned(),
@@ -249,6 +303,11 @@ impl Engine for Connection {
 
     fn integrity(&mut self) -> Result<Vec<String>, Fault> {
         quick_check(&self.inner).map_err(|e| fault("PRAGMA quick_check", &e))
+    }
+
+    fn has_tables(&mut self) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1";
+        Ok(!self.query(sql, &[])?.is_empty())
     }
 
     fn version(&mut self) -> Result<String, Fault> {

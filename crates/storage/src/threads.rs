@@ -145,7 +145,6 @@ fn prepare(options: Options) -> Result<Prepared, OpenError> {
         reads: Queue::new(READS_WAITING_MAX),
         writes: Queue::new(WRITES_WAITING_MAX),
         writable: AtomicBool::new(true),
-        reserve_missing: AtomicBool::new(reserve.missing()),
         rotation: Mutex::new(()),
     });
     let readers = (0..READERS).map(|_| Reader::open(&shared));

@@ -92,11 +92,8 @@ impl Writer {
 
     /// Says how it stands, for those who check.
     fn report(&self) {
-        let shared = &self.shared;
-        let missing = self.reserve.missing();
-        shared.reserve_missing.store(missing, Ordering::Relaxed);
         let writable = self.engine.is_some();
-        shared.writable.store(writable, Ordering::Relaxed);
+        self.shared.writable.store(writable, Ordering::Relaxed);
     }
 
     /// What a quiet moment is for.

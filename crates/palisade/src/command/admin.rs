@@ -1,9 +1,9 @@
 //! `palisade admin` and `palisade master-key`: what is done with the platform stopped or running.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use identity::AccessKey;
 use model::{Clock as _, SystemClock};
-use storage::{MasterKey, Urgency};
+use storage::{MasterKey, Storage, Urgency};
 
 use crate::arguments::AdminCommand;
 use crate::assembly;
@@ -13,6 +13,7 @@ use crate::data_dir::{self, DataDir};
 use crate::installation;
 use crate::output;
 use crate::profile::AwsProfile;
+use crate::run_file::RunFile;
 
 pub(crate) async fn run(config: &Config, command: &AdminCommand) -> Result<()> {
     let data_dir = DataDir::at(&config.data_dir);
@@ -60,7 +61,7 @@ fn tag(xml: &str, name: &str) -> Option<String> {
 
 /// For whoever holds the data directory and the master key: a new key, every old one deleted.
 async fn recover(config: &Config, data_dir: &DataDir) -> Result<()> {
-    let storage = assembly::open_storage(config, data_dir)?;
+    let storage = open_stopped(config, data_dir)?;
     let region = installation::stored_region(&storage)?
         .context("nothing is installed in this database; start it first: palisade up")?;
     let now = SystemClock.now();
@@ -86,11 +87,22 @@ async fn recover(config: &Config, data_dir: &DataDir) -> Result<()> {
     ))
 }
 
+/// The database, which nobody else may hold meanwhile.
+fn open_stopped(config: &Config, data_dir: &DataDir) -> Result<Storage> {
+    let running = RunFile::read(&data_dir.run_file()).is_ok_and(|running| running.is_alive());
+    ensure!(
+        !running,
+        "the platform runs on {}; stop it first: palisade down",
+        data_dir.root().display()
+    );
+    assembly::open_storage(config, data_dir)
+}
+
 /// A new master key wraps the data keys; the old one opens nothing any more.
 pub(crate) async fn rotate_master_key(config: &Config) -> Result<()> {
     let path = &config.master_key_file;
     let data_dir = DataDir::at(&config.data_dir);
-    let storage = assembly::open_storage(config, &data_dir)?;
+    let storage = open_stopped(config, &data_dir)?;
     let next_path = assembly::next_master_key_file(config);
     if next_path.exists() {
         // The database opened with the master key, so this one never wrapped anything.

@@ -13,9 +13,10 @@ pub(crate) async fn run(
 ) -> Result<()> {
     match command {
         ConnectionsCommand::List => {
-            let rows = client
+            let mut rows = client
                 .all("palisade", "/connections", "connections")
                 .await?;
+            output::tell_times(output, &mut rows, &["connectedSince"]);
             let columns = [
                 ("CLIENT", "clientId"),
                 ("THING", "thingName"),
@@ -31,14 +32,15 @@ pub(crate) async fn run(
                 None => "/connection-history".to_owned(),
             };
             let answer = client.get("palisade", &path).await?;
-            let rows = answer.body["connections"]
+            let mut rows = answer.body["connections"]
                 .as_array()
                 .cloned()
                 .unwrap_or_default();
+            output::tell_times(output, &mut rows, &["connectedAt", "disconnectedAt"]);
             let columns = [
                 ("CLIENT", "clientId"),
                 ("PRINCIPAL", "principal"),
-                ("FROM", "sourceIp"),
+                ("FROM", "sourceAddress"),
                 ("CONNECTED", "connectedAt"),
                 ("DISCONNECTED", "disconnectedAt"),
                 ("REASON", "disconnectReason"),

@@ -77,7 +77,7 @@ async fn start(root: &Path) -> Result<Child> {
 }
 
 async fn stop(platform: &mut Child, root: &Path) -> Result<()> {
-    super::down::run(&DataDir::at(root), false).await?;
+    super::down::stop_if_alive(&DataDir::at(root)).await?;
     platform.wait().await?;
     std::fs::remove_dir_all(root).with_context(|| format!("{}", root.display()))
 }
@@ -135,10 +135,11 @@ async fn oversteps(client: &Client, pump: &Bundle) -> Result<()> {
         refusal.reason == ReasonCode::NotAuthorized,
         "the reason is Not authorized"
     );
-    let id = denial_id(&refusal).context("the refusal names its denial id")?;
+    let id = refusal.denial_id();
+    let id = id.context("the refusal names its denial id")?;
     done("pump-7 oversteps and is refused", &refusal.to_string())?;
     let denial = client
-        .get("palisade", &format!("/denials/{}", encode(&id)))
+        .get("palisade", &format!("/denials/{}", encode(id)))
         .await?;
     let resource = denial.body["denial"]["resource"]
         .as_str()
@@ -151,7 +152,7 @@ async fn oversteps(client: &Client, pump: &Bundle) -> Result<()> {
         "who has the right can ask why",
         &format!("palisade why {id}"),
     )?;
-    super::why::run(client, crate::arguments::Output::Table, Some(&id)).await?;
+    super::why::run(client, crate::arguments::Output::Table, Some(id)).await?;
     pump.disconnect().await
 }
 
@@ -184,16 +185,6 @@ fn bundle(dir: &DataDir, name: &str) -> PathBuf {
     dir.root().join(format!("{name}.zip"))
 }
 
-/// The 32 hexadecimal characters in a reason string.
-fn denial_id(refusal: &Refusal) -> Option<String> {
-    let text = refusal.text.as_deref()?;
-    let words = text.split(|letter: char| !letter.is_ascii_hexdigit());
-    words
-        .filter(|word| word.len() == 32)
-        .map(str::to_owned)
-        .next()
-}
-
 fn millis(duration: Duration) -> String {
     format!("{} ms", duration.as_millis())
 }
@@ -207,20 +198,4 @@ fn how_to_go_on(dir: &DataDir) -> Result<()> {
          palisade --data-dir {root} connections list\n  \
          palisade --data-dir {root} sub 'things/pump-7/#' --bundle {root}/pump-7.zip\n"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_denial_id_is_found() {
-        let id = "0123456789abcdef0123456789abcdef";
-        let text = Some(format!("not authorized; denial id {id}"));
-        let refusal = Refusal {
-            reason: ReasonCode::NotAuthorized,
-            text,
-        };
-        assert_eq!(denial_id(&refusal).as_deref(), Some(id));
-    }
 }

@@ -1,13 +1,14 @@
-//! `palisade doctor`: clock, ports, disk, permissions, certificates, database.
+//! `palisade doctor`: clock, ports, disk, permissions, certificates, database. It changes nothing.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use model::{Clock as _, SystemClock, Timestamp};
 use serde_json::json;
+use storage::{Database, MasterKey};
 
 use crate::arguments::Output;
 use crate::assembly;
@@ -20,6 +21,10 @@ use crate::run_file::RunFile;
 const EARLIEST: Timestamp = Timestamp::from_seconds(1_763_683_200);
 /// A server certificate this close to its end is worth a word; a restart renews it.
 const CERTIFICATE_NOTICE: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long what runs may take to answer, and how much is read of it.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_LEN_MAX: u64 = 4096;
 
 /// What one look found.
 struct Finding {
@@ -36,31 +41,32 @@ fn finding(name: &'static str, ok: bool, detail: impl Into<String>) -> Finding {
     }
 }
 
-pub(crate) async fn run(config: &Config, output: Output) -> Result<()> {
+pub(crate) fn run(config: &Config, output: Output) -> Result<()> {
     let data_dir = DataDir::at(&config.data_dir);
     let running = RunFile::read(&data_dir.run_file())
         .ok()
         .filter(RunFile::is_alive);
-    let mut findings = vec![
-        clock(),
-        permissions(&data_dir),
-        disk(config),
-        master_key(config),
-    ];
-    findings.push(profile(&data_dir));
-    findings.extend(certificates(&data_dir));
-    match &running {
-        Some(running) => {
-            let detail = format!("process {} runs here; its ports are its own", running.pid);
-            findings.push(finding("ports", true, detail));
-            let detail = "held by the running platform, which checks it itself (/readyz)";
-            findings.push(finding("database", true, detail));
-        }
-        None => {
-            findings.extend(ports(config));
-            findings.extend(database(config, &data_dir).await);
-        }
+    let database: Database = config.database.parse()?;
+    let mut findings = vec![clock(), disk(config, &database)];
+    if config.data_dir.exists() {
+        findings.extend([
+            permissions(&data_dir),
+            master_key(config),
+            profile(&data_dir),
+            certificates(&data_dir),
+        ]);
+    } else {
+        let detail = format!(
+            "{} is not there; `palisade up` creates it",
+            data_dir.root().display()
+        );
+        findings.push(finding("permissions", true, detail));
     }
+    match &running {
+        Some(running) => findings.push(readiness(running)),
+        None => findings.extend(ports(config)),
+    }
+    findings.extend(examined(config, &database));
     let rows: Vec<_> = findings
         .iter()
         .map(|found| {
@@ -100,9 +106,24 @@ fn permissions(data_dir: &DataDir) -> Finding {
     }
 }
 
-fn disk(config: &Config) -> Finding {
-    let Ok(found) = rustix::fs::statvfs(&config.data_dir) else {
-        return finding("disk", false, "the data directory cannot be examined");
+/// Where an SQLite database lies; what a server has free, its own doctor knows.
+fn disk(config: &Config, database: &Database) -> Finding {
+    let Database::Sqlite(path) = database else {
+        return finding(
+            "disk",
+            true,
+            "the database is on a server, which watches its own",
+        );
+    };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    // Before the first start, where it will be made.
+    let directory = path
+        .ancestors()
+        .skip(1)
+        .find(|directory| directory.exists());
+    let Some(Ok(found)) = directory.map(rustix::fs::statvfs) else {
+        let detail = format!("the place of {} cannot be examined", path.display());
+        return finding("disk", false, detail);
     };
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     let needed = config
@@ -157,17 +178,58 @@ fn profile(data_dir: &DataDir) -> Finding {
     }
 }
 
-fn certificates(data_dir: &DataDir) -> Option<Finding> {
-    let pem = std::fs::read_to_string(data_dir.ca()).ok()?;
-    let found = match pki::Certificate::parse_pem(&pem) {
+/// The server's own certificate is issued anew before it ends; its authority is not.
+fn certificates(data_dir: &DataDir) -> Finding {
+    let name = "certificates";
+    let Ok(pem) = std::fs::read_to_string(data_dir.ca()) else {
+        let started = data_dir.aws_config().exists();
+        let detail = "ca.pem is not there; a start writes it";
+        return finding(name, !started, detail);
+    };
+    match pki::Certificate::parse_pem(&pem) {
         Ok(ca) => {
             let left = ca.not_after().since(SystemClock.now());
             let detail = format!("the server authority ends {}", ca.not_after().iso_seconds());
-            finding("certificates", CERTIFICATE_NOTICE < left, detail)
+            finding(name, CERTIFICATE_NOTICE < left, detail)
         }
-        Err(error) => finding("certificates", false, format!("ca.pem: {error}")),
-    };
-    Some(found)
+        Err(error) => finding(name, false, format!("ca.pem: {error}")),
+    }
+}
+
+/// Asks what runs.
+fn readiness(running: &RunFile) -> Finding {
+    let asked = running
+        .endpoints
+        .get("operator")
+        .context("run.json names no operator endpoint")
+        .and_then(|address| Ok(ask(*address, "/readyz")?));
+    match asked {
+        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => {
+            let detail = format!("process {} runs here and is ready", running.pid);
+            finding("ports", true, detail)
+        }
+        Ok(answer) => {
+            let last = answer.trim_end().lines().last().unwrap_or_default();
+            finding("ports", false, format!("process {} is {last}", running.pid))
+        }
+        Err(error) => finding(
+            "ports",
+            false,
+            format!("process {}: {error:#}", running.pid),
+        ),
+    }
+}
+
+fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, ASK_TIMEOUT)?;
+    stream.set_read_timeout(Some(ASK_TIMEOUT))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.take(ANSWER_LEN_MAX).read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// A port that cannot be bound is named with the reason and the setting that moves it.
@@ -191,41 +253,24 @@ fn ports(config: &Config) -> Vec<Finding> {
     wanted.into_iter().map(bind).collect()
 }
 
-/// Looks into a database that is there; a doctor creates nothing.
-async fn database(config: &Config, data_dir: &DataDir) -> Vec<Finding> {
-    if !config.master_key_file.exists() {
-        return vec![finding(
-            "database",
-            true,
-            "not opened: there is no master key yet",
-        )];
+/// Looks into a database that is there; a doctor changes nothing.
+fn examined(config: &Config, database: &Database) -> Vec<Finding> {
+    let one = |ok, detail: String| vec![finding("database", ok, detail)];
+    if matches!(database, Database::Sqlite(path) if !path.exists()) {
+        return one(true, "none yet; `palisade up` creates it".to_owned());
     }
-    let exists = match config.database.strip_prefix("sqlite:") {
-        Some(path) => Path::new(path).exists(),
-        None => true,
+    let key = match MasterKey::load(&config.master_key_file) {
+        Ok(key) => key,
+        Err(error) => return one(false, format!("not opened: {error}")),
     };
-    if !exists {
-        return vec![finding(
-            "database",
-            true,
-            "none yet; `palisade up` creates it",
-        )];
-    }
-    match assembly::open_storage(config, data_dir) {
-        Ok(storage) => {
-            let checks = storage.check().await;
-            storage.close().await;
-            let found = checks.into_iter();
-            found
-                .map(|check| {
-                    finding(
-                        "database",
-                        check.ok,
-                        format!("{}: {}", check.name, check.detail),
-                    )
-                })
-                .collect()
-        }
-        Err(error) => vec![finding("database", false, format!("{error:#}"))],
+    match storage::examine(database, &key, &assembly::migrations()) {
+        Ok(checks) => checks
+            .into_iter()
+            .map(|check| {
+                let detail = format!("{}: {}", check.name, check.detail);
+                finding("database", check.ok, detail)
+            })
+            .collect(),
+        Err(error) => one(false, error.to_string()),
     }
 }

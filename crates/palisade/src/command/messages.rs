@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::arguments::{Output, Pub, Sub};
 use crate::bundle::Bundle;
 use crate::client::{Client, encode};
-use crate::device::Device;
+use crate::device::{self, Device};
 use crate::output;
 
 /// The largest payload read from standard input, in bytes.
@@ -31,7 +31,7 @@ fn payload(command: &Pub) -> Result<Bytes> {
 
 /// Publishes as the administrator over HTTPS.
 pub(crate) async fn publish(client: &Client, command: &Pub) -> Result<()> {
-    let topic = encode(&command.topic);
+    let topic = encode(device::topic_name(&command.topic)?.as_str());
     let path = format!(
         "/topics/{topic}?qos={}&retain={}",
         command.qos, command.retain
@@ -52,10 +52,11 @@ pub(crate) async fn publish_as(bundle: &Bundle, command: &Pub) -> Result<()> {
         QoS::AtLeastOnce
     };
     let mut device = Device::connect(bundle, &bundle.connection.client_id).await?;
-    device
+    let published = device
         .publish(&command.topic, payload(command)?, qos, command.retain)
-        .await?;
-    device.disconnect().await
+        .await;
+    // Refused or not, the device leaves in good order.
+    published.and(device.disconnect().await)
 }
 
 /// Subscribes as the device of a bundle and prints what arrives.
@@ -69,7 +70,13 @@ pub(crate) async fn subscribe(output: Output, command: &Sub) -> Result<()> {
     device.subscribe(&command.filter).await?;
     let mut left = command.count;
     while left != Some(0) {
-        let message = device.next().await?;
+        let message = tokio::select! {
+            message = device.next() => message?,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                break;
+            }
+        };
         let topic = message
             .topic
             .as_ref()

@@ -1,6 +1,6 @@
 //! `palisade policy test`: what the broker would decide, and by which statements.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use super::revoke::certificates_of;
 use crate::arguments::Output;
 use crate::client::{Client, encode};
 use crate::output;
+use crate::usage::usage;
 
 pub(crate) async fn run(
     client: &Client,
@@ -16,12 +17,18 @@ pub(crate) async fn run(
     action: &str,
     resource: &str,
 ) -> Result<()> {
-    let (action_type, kind) = match action {
+    // As in a policy, too: `iot:Publish`.
+    let lower = action.to_ascii_lowercase();
+    let (action_type, kind) = match lower.strip_prefix("iot:").unwrap_or(&lower) {
         "connect" => ("CONNECT", "client"),
         "publish" => ("PUBLISH", "topic"),
         "subscribe" => ("SUBSCRIBE", "topicfilter"),
         "receive" => ("RECEIVE", "topic"),
-        other => bail!("`{other}` is not an action; use connect, publish, subscribe or receive"),
+        _ => {
+            return Err(usage(anyhow!(
+                "`{action}` is not an action; use connect, publish, subscribe or receive"
+            )));
+        }
     };
     let described = client
         .get("iot", &format!("/things/{}", encode(thing)))
@@ -35,13 +42,18 @@ pub(crate) async fn run(
     if certificates.is_empty() {
         bail!("no certificate is attached to `{thing}`");
     }
+    let resource = if resource.starts_with("arn:") {
+        resource.to_owned()
+    } else {
+        format!("{prefix}:{kind}/{resource}")
+    };
     let mut rows = Vec::new();
     for id in certificates {
         let body = json!({
             "principal": format!("{prefix}:cert/{id}"),
             "authInfos": [{
                 "actionType": action_type,
-                "resources": [format!("{prefix}:{kind}/{resource}")],
+                "resources": [resource],
             }],
         });
         let path = format!("/test-authorization?clientId={}", encode(thing));

@@ -1,12 +1,13 @@
 //! `palisade revoke`: a certificate is revoked, and what ended is shown.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::Output;
 use crate::client::{Client, encode};
 use crate::output;
+use crate::usage::{is_hexadecimal, usage};
 
 pub(crate) async fn run(
     client: &Client,
@@ -15,15 +16,28 @@ pub(crate) async fn run(
     thing: Option<&str>,
 ) -> Result<()> {
     let certificates = match (certificate, thing) {
-        (Some(id), _) => vec![id.to_owned()],
+        (Some(id), _) if is_hexadecimal(id, 64) => vec![id.to_owned()],
+        (Some(other), _) => {
+            return Err(usage(anyhow!(
+                "`{other}` is not a certificate id (64 hexadecimal characters); for every \
+                 certificate of a thing: palisade revoke --thing NAME"
+            )));
+        }
         (None, Some(thing)) => certificates_of(client, thing).await?,
         (None, None) => bail!("name a certificate, or a thing with --thing"),
     };
     if certificates.is_empty() {
-        bail!("no certificate is attached to the thing");
+        bail!(
+            "no certificate is attached to `{}`",
+            thing.unwrap_or_default()
+        );
     }
     for id in certificates {
-        let receipt = revoke(client, &id).await?;
+        let mut receipt = revoke(client, &id).await?;
+        if output == Output::Table {
+            // Which change it was says nothing to people.
+            receipt.retain(|member, _| !["sequence", "topic", "key"].contains(&member.as_str()));
+        }
         output::object(output, &receipt)?;
     }
     Ok(())

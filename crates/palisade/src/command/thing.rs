@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::arguments::{Output, ThingCommand};
-use crate::bundle::{Bundle, Connection};
+use crate::bundle::{Bundle, BundleFile, Connection};
 use crate::client::{Client, Refused, encode};
 use crate::data_dir::DataDir;
 use crate::output;
@@ -89,13 +89,13 @@ pub(crate) async fn create(
     path: &Path,
     policy: Option<&str>,
 ) -> Result<Bundle> {
-    if path.exists() {
-        bail!(
-            "{} exists already; a bundle is never written over another",
-            path.display()
-        );
-    }
     let (host, port) = RunFile::read(&data_dir.run_file())?.mqtt()?;
+    if let Some(policy) = policy {
+        let path = format!("/policies/{}", encode(policy));
+        client.get("iot", &path).await?;
+    }
+    // The key exists nowhere else: where it goes is settled before it is made.
+    let file = BundleFile::reserve(path)?;
     let thing = client
         .send(
             "iot",
@@ -130,7 +130,7 @@ pub(crate) async fn create(
         private_key: text(&keys["keyPair"]["PrivateKey"]),
         ca: std::fs::read_to_string(data_dir.ca()).context("ca.pem")?,
     };
-    bundle.write(path)?;
+    file.write(&bundle)?;
     Ok(bundle)
 }
 

@@ -1,6 +1,7 @@
 //! `palisade up`: start, say where everything is, run, stop cleanly.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +9,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use broker::{ListenerTls, RunningBroker};
 use gateway::OperatorPlane;
+use model::Clock;
 use storage::Storage;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::assembly::{self, Platform};
-use crate::config::Config;
+use crate::changeable::{Changeable, ServerCertificate};
+use crate::config::{Config, Resolved, Sources};
 use crate::data_dir::{self, DataDir};
 use crate::listeners;
 use crate::logging;
@@ -24,20 +27,34 @@ use crate::run_file::RunFile;
 
 /// How long sessions and writes get to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How often the server certificate's end is looked at.
+const CERTIFICATE_LOOK_EVERY: Duration = Duration::from_secs(3600);
 /// How often expired things are put away.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 /// Where the ALPN port goes when 443 may not be bound.
 const HIGH_DEVICE_PORT: u16 = 8444;
 
-pub(crate) async fn run(mut config: Config, renew_server_authority: bool) -> Result<()> {
-    logging::start(&config)?;
+pub(crate) async fn run(
+    mut config: Config,
+    sources: Sources,
+    started_with: Resolved,
+    renew_server_authority: bool,
+) -> Result<()> {
+    let level = logging::start(&config)?;
     let data_dir = DataDir::open_or_create(&config.data_dir)?;
     let storage = open(&config, &data_dir)?;
+    let changeable = |certificate| Changeable {
+        sources,
+        started_with,
+        level,
+        certificate,
+    };
     let result = serve(
         &mut config,
         &data_dir,
         storage.clone(),
         renew_server_authority,
+        changeable,
     )
     .await;
     // Whatever happened, what was accepted is written and the lease is given back.
@@ -69,7 +86,9 @@ async fn serve(
     data_dir: &DataDir,
     storage: Storage,
     renew_server_authority: bool,
+    changeable: impl FnOnce(ServerCertificate) -> Changeable,
 ) -> Result<()> {
+    let signals = Signals::new()?;
     let control = listeners::bind("listen.control", config.listen.control).await?;
     let operator = listeners::bind("listen.operator", config.listen.operator).await?;
     move_device_port(config).await;
@@ -80,11 +99,6 @@ async fn serve(
         0o644,
     )?;
     let profile_is_new = write_profile(config, data_dir, &platform, control.local_addr()?)?;
-    let tls = listeners::control_tls(
-        platform.identity.clone(),
-        platform.names.clone(),
-        Arc::clone(platform.storage.clock()),
-    )?;
     let broker = platform
         .broker
         .listen(
@@ -101,30 +115,22 @@ async fn serve(
         started_at: platform.storage.clock().now().seconds(),
         host: config.advertise.clone(),
         endpoints,
+        database: RunFile::located(&config.database)?,
+        master_key_file: std::path::absolute(&config.master_key_file)?,
     };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(listeners::control(
-        control,
-        tls,
-        Arc::clone(&platform.gateway),
-    ));
-    let (broker_ready, storage) = (broker.readiness(), platform.storage.clone());
-    let ready = move || {
-        broker_ready()?;
-        storage.ready().map_err(|error| error.to_string())
-    };
-    let plane = OperatorPlane::new(platform.metrics.clone(), ready);
-    tasks.spawn(listeners::operator(operator, plane));
-    tasks.spawn(background(Arc::clone(&platform.gateway)));
-    tasks.spawn(reconcile(
-        platform.storage.clone(),
-        Arc::clone(&platform.gateway),
-        broker.handle(),
-    ));
+    let mut tasks = tasks(&platform, &broker, control, operator)?;
     // The file appears when everything answers: that is what `demo` and scripts wait for.
     running.write(&data_dir.run_file())?;
-    welcome(data_dir, &platform, &running, profile_is_new)?;
-    told_to_stop().await?;
+    welcome(config, &platform, &running, profile_is_new)?;
+    let mut changeable = changeable(ServerCertificate {
+        installation: Arc::clone(&platform.installation),
+        names: platform.names.clone(),
+        identity: platform.identity.clone(),
+        ends: platform.identity_ends,
+    });
+    signals
+        .told_to_stop(platform.storage.clock().as_ref(), &mut changeable)
+        .await;
     tracing::info!("stopping");
     platform.gateway.shutdown();
     broker.shutdown(STOP_PATIENCE).await;
@@ -133,14 +139,71 @@ async fn serve(
     Ok(())
 }
 
-async fn told_to_stop() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What goes on beside the broker: the two other doors, and what is done from time to time.
+fn tasks(
+    platform: &Platform,
+    broker: &RunningBroker,
+    control: TcpListener,
+    operator: TcpListener,
+) -> Result<JoinSet<()>> {
+    let (storage, gateway) = (&platform.storage, &platform.gateway);
+    let tls = listeners::control_tls(
+        platform.identity.clone(),
+        platform.names.clone(),
+        Arc::clone(storage.clock()),
+    )?;
+    let (broker_ready, database) = (broker.readiness(), storage.clone());
+    let ready = move || {
+        broker_ready()?;
+        database.ready().map_err(|error| error.to_string())
+    };
+    let plane = OperatorPlane::new(platform.metrics.clone(), ready);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(listeners::control(control, tls, Arc::clone(gateway)));
+    tasks.spawn(listeners::operator(operator, plane));
+    tasks.spawn(background(Arc::clone(gateway)));
+    let (storage, gateway) = (storage.clone(), Arc::clone(gateway));
+    tasks.spawn(reconcile(storage, gateway, broker.handle()));
+    Ok(tasks)
+}
+
+/// What the process is told while it runs.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// Whether a hangup is a terminal that was closed, and not somebody asking for a reload.
+    on_terminal: bool,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            on_terminal: std::io::stderr().is_terminal(),
+        })
     }
-    Ok(())
+
+    /// Runs until the process is told to stop, and does what is due meanwhile.
+    async fn told_to_stop(mut self, clock: &dyn Clock, changeable: &mut Changeable) {
+        let mut looks = tokio::time::interval(CERTIFICATE_LOOK_EVERY);
+        loop {
+            let outcome = tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => match self.on_terminal {
+                    true => return,
+                    false => changeable.reload(clock.now()),
+                },
+                _ = looks.tick() => changeable.certificate.renew_if_due(clock.now()).map(drop),
+            };
+            if let Err(error) = outcome {
+                tracing::error!(error = format!("{error:#}"), "nothing was changed");
+            }
+        }
+    }
 }
 
 /// Where port 443 cannot be bound and nobody asked for it, a printed high port is taken: 8444, or
@@ -253,11 +316,12 @@ fn write_profile(
 
 /// Every endpoint, the authority's fingerprint, the profile, and the next three commands.
 fn welcome(
-    data_dir: &DataDir,
+    config: &Config,
     platform: &Platform,
     running: &RunFile,
     profile_is_new: bool,
 ) -> Result<()> {
+    let data_dir = DataDir::at(&config.data_dir);
     let told = |name: &str| -> String {
         running
             .endpoints
@@ -272,7 +336,11 @@ fn welcome(
                 format!("{host}:{}", address.port())
             })
     };
-    let root = data_dir.root().display();
+    let cli = if config.data_dir_said {
+        format!("palisade --data-dir {}", data_dir.root().display())
+    } else {
+        "palisade".to_owned()
+    };
     let new = if profile_is_new { " (new)" } else { "" };
     let fingerprint = platform
         .installation
@@ -289,10 +357,10 @@ fn welcome(
          \n  CA for clients              {ca}\
          \n    SHA-256                   {fingerprint}\
          \n  administrator's profile     {profile}{new}\
-         \n\nNext, in another terminal:\n\
-         \n  eval \"$(palisade --data-dir {root} env)\"\
-         \n  palisade --data-dir {root} thing create pump-7 --bundle pump-7.zip\
-         \n  palisade --data-dir {root} pub things/pump-7/hello -m hi --bundle pump-7.zip\n",
+         \n\nIt runs until Ctrl-C or `{cli} down`. Next, in another terminal:\n\
+         \n  {cli} thing create pump-7 --bundle pump-7.zip\
+         \n  {cli} pub things/pump-7/hello -m hi --bundle pump-7.zip\
+         \n  eval \"$({cli} env)\"   # the AWS CLI, boto3 and Terraform\n",
         version = env!("CARGO_PKG_VERSION"),
         account = platform.installation.scope.account,
         region = platform.installation.scope.region,

@@ -2,17 +2,24 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
 
 use crate::arguments::Output;
 use crate::client::{Client, encode};
 use crate::output;
+use crate::usage::{is_hexadecimal, usage};
 
 pub(crate) async fn run(client: &Client, output: Output, id: Option<&str>) -> Result<()> {
     let Some(id) = id else {
         return newest(client, output).await;
     };
+    if !is_hexadecimal(id, 32) {
+        return Err(usage(anyhow!(
+            "`{id}` is not a denial id (32 hexadecimal characters); for the newest denials: \
+             palisade why"
+        )));
+    }
     let answer = client
         .get("palisade", &format!("/denials/{}", encode(id)))
         .await?;

@@ -137,7 +137,7 @@ fn of_a_section(
     help: &'static str,
 ) -> impl Iterator<Item = Known> + use<> {
     let mut flat = BTreeMap::new();
-    super::flatten(name, defaults, &mut flat);
+    super::overlay::flatten(name, defaults, &mut flat);
     flat.into_iter()
         .map(move |(key, default)| Known { key, default, help })
 }

@@ -1,3 +1,4 @@
+use super::overlay::FILE_NAME;
 use super::*;
 
 fn sources(flags: &[(&str, &str)], environment: &[(&str, &str)], file: Option<&Path>) -> Sources {
@@ -118,6 +119,35 @@ fn a_variable_that_is_no_setting_is_refused() {
     check("PALISADE_SERVICE_HOST", None);
     check("PALISADE_PORT_8883_TCP", None);
     check("palisade_regoin", None);
+}
+
+// A word over a number and a number over a word.
+#[test]
+fn a_flag_beats_the_file_whatever_kind_each_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("p.toml");
+    std::fs::write(&file, "[registry]\ntags = 7\nattributes = \"off\"\n").expect("written");
+    let said = [("registry.tags", "aws"), ("registry.attributes", "9")];
+    let sources = sources(&said, &[("PALISADE_REGISTRY_TAGS", "8")], Some(&file));
+    assert_eq!(
+        origin_of(&sources, "registry.tags"),
+        ("aws".into(), Origin::Flag)
+    );
+    assert_eq!(
+        origin_of(&sources, "registry.attributes"),
+        ("9".into(), Origin::Flag)
+    );
+}
+
+#[test]
+fn what_differs_is_named_by_its_key() {
+    let of =
+        |flags: &[(&str, &str)]| Resolved::resolve(&sources(flags, &[], None)).expect("resolves");
+    let before = of(&[("region", "eu-west-1")]);
+    let after = of(&[("region", "eu-west-2"), ("registry.tags", "7")]);
+    let found: Vec<_> = before.differing(&after).collect();
+    assert_eq!(found, ["region", "registry.tags"]);
+    assert_eq!(before.differing(&before).count(), 0);
 }
 
 #[test]

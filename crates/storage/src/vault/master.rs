@@ -82,6 +82,15 @@ impl MasterKey {
         }
     }
 
+    /// The key in the file at `path`.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is not as [`MasterKey::load_or_create`] wants it.
+    pub fn load(path: &Path) -> Result<Self, MasterKeyError> {
+        let file = File::open(path).map_err(|source| failed("open", path, source))?;
+        Self::read(file, path)
+    }
+
     /// Writes the key to a new file at `path`, mode 0600, never over an existing one.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 mod changes;
 mod disk;
+mod examining;
 mod groups;
 mod notes;
 mod opening;

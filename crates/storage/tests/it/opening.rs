@@ -234,22 +234,6 @@ fn what_was_acknowledged_is_there_after_a_crash() {
 }
 
 #[test]
-fn a_healthy_database_passes_its_checks() {
-    for database in testkit::databases() {
-        let storage = database.open(NOTES);
-        let checks = block_on(storage.check());
-        let names: Vec<_> = checks.iter().map(|check| check.name).collect();
-        assert_eq!(
-            names,
-            ["engine", "integrity", "schema", "lease", "disk-reserve"]
-        );
-        for check in checks {
-            assert!(check.ok, "{}: {}", check.name, check.detail);
-        }
-    }
-}
-
-#[test]
 fn a_server_that_is_not_there_is_named_without_its_password() {
     let mut database = testkit::databases().remove(0);
     database.database = "postgres://u:secret@127.0.0.1:1/db".parse().unwrap();
