@@ -129,14 +129,18 @@ impl Broker {
 
     /// The judge of devices that come over HTTPS, for the gateway.
     pub fn device_policy(&self) -> Arc<dyn DevicePolicy> {
+        Arc::new(self.iot_policies())
+    }
+
+    pub(crate) fn iot_policies(&self) -> IotPolicies {
         let Inner { options, .. } = &*self.0;
-        Arc::new(IotPolicies::new(
+        IotPolicies::new(
             options.storage.clone(),
             Arc::clone(&options.directory),
             &options.scope,
             options.profile,
             options.denials.clone(),
-        ))
+        )
     }
 
     /// Reads what was stored, and opens the doors. To be called once, on a runtime with several

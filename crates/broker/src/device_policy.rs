@@ -47,12 +47,69 @@ impl IotPolicies {
     }
 }
 
+/// What a device asks leave for.
+enum Asked {
+    Of(DeviceAction, OwnedResource),
+    DirectMessage { client: String, topic: String },
+}
+
+impl Asked {
+    fn action(&self) -> DeviceAction {
+        match self {
+            Self::Of(action, _) => *action,
+            Self::DirectMessage { .. } => DeviceAction::SendDirectMessage,
+        }
+    }
+
+    fn resource(&self) -> Resource<'_> {
+        match self {
+            Self::Of(_, resource) => resource.as_resource(),
+            Self::DirectMessage { client, topic } => Resource::DirectMessage { client, topic },
+        }
+    }
+}
+
 impl DevicePolicy for IotPolicies {
     fn authorize(
         &self,
         certificate: CertificateId,
         source_ip: IpAddr,
         requests: Vec<(DeviceAction, OwnedResource)>,
+    ) -> BoxFuture<'static, Result<(), ApiError>> {
+        // spec aws-iot [MQ-96]: a policy may speak of the message's topic, which is not asked about
+        // here; the operation asks again, see `authorize_direct`.
+        let asked = requests
+            .into_iter()
+            .filter(|(action, _)| *action != DeviceAction::SendDirectMessage)
+            .map(|(action, resource)| Asked::Of(action, resource));
+        self.decide(certificate, source_ip, asked.collect())
+    }
+}
+
+impl IotPolicies {
+    /// Whether a device may send to `client` on `topic`.
+    ///
+    /// # Errors
+    /// `ForbiddenException`; and when the database cannot answer.
+    pub(crate) async fn authorize_direct(
+        &self,
+        certificate: CertificateId,
+        source_ip: IpAddr,
+        client: &str,
+        topic: &str,
+    ) -> Result<(), ApiError> {
+        let asked = vec![Asked::DirectMessage {
+            client: client.to_owned(),
+            topic: topic.to_owned(),
+        }];
+        self.decide(certificate, source_ip, asked).await
+    }
+
+    fn decide(
+        &self,
+        certificate: CertificateId,
+        source_ip: IpAddr,
+        asked: Vec<Asked>,
     ) -> BoxFuture<'static, Result<(), ApiError>> {
         let directory = Arc::clone(&self.directory);
         let storage = self.storage.clone();
@@ -66,26 +123,17 @@ impl DevicePolicy for IotPolicies {
             let Some(record) = record.filter(|record| record.active) else {
                 return Err(forbidden("the certificate is not active", None));
             };
-            // spec aws-iot [EP-44]: over HTTPS there is no client id.
-            let connection = Connection {
-                client_id: None,
-                source_ip,
-                persistent: false,
-                last_will_topic: None,
-                has_will: false,
-                domain_name: None,
-                secure_transport: true,
-            };
             let facts = Arc::new(record.facts);
+            let connection = connection(source_ip);
             let authorizer = Authorizer::new(facts, &connection, &grounds.scope, grounds.hardening);
-            for (action, resource) in &requests {
-                judge(&authorizer, *action, resource, now, |explanation| {
+            for one in &asked {
+                judge(&authorizer, one, now, |explanation| {
                     denials.record(Denial {
                         door: Door::Https,
                         principal: arn.clone(),
                         client_id: None,
                         source_ip: Some(source_ip),
-                        action: action.name().to_owned(),
+                        action: one.action().name().to_owned(),
                         resource: explanation.resource_arn.clone(),
                         verdict: match explanation.verdict {
                             Verdict::ExplicitDeny => "explicit-deny",
@@ -100,16 +148,28 @@ impl DevicePolicy for IotPolicies {
     }
 }
 
+// spec aws-iot [EP-44]: over HTTPS there is no client id.
+fn connection(source_ip: IpAddr) -> Connection {
+    Connection {
+        client_id: None,
+        source_ip,
+        persistent: false,
+        last_will_topic: None,
+        has_will: false,
+        domain_name: None,
+        secure_transport: true,
+    }
+}
+
 fn judge(
     authorizer: &Authorizer,
-    action: DeviceAction,
-    resource: &OwnedResource,
+    asked: &Asked,
     now: Timestamp,
     record: impl FnOnce(&policy::Explanation) -> gateway::DenialId,
 ) -> Result<(), ApiError> {
     let request = Request {
-        action,
-        resource: borrowed(resource),
+        action: asked.action(),
+        resource: asked.resource(),
         now_ms: now.millis(),
     };
     if authorizer.permit(&request).is_ok() {
@@ -117,20 +177,6 @@ fn judge(
     }
     let id = record(&authorizer.explain(&request));
     Err(forbidden("not authorized", Some(&id)))
-}
-
-fn borrowed(resource: &OwnedResource) -> Resource<'_> {
-    match resource {
-        OwnedResource::Client(name) => Resource::Client(name),
-        OwnedResource::Topic(name) => Resource::Topic(name),
-        OwnedResource::TopicFilter(name) => Resource::TopicFilter(name),
-        OwnedResource::Thing { name, shadow } => Resource::Thing {
-            name,
-            shadow: shadow.as_deref(),
-        },
-        OwnedResource::RoleAlias(name) => Resource::RoleAlias(name),
-        OwnedResource::Any => Resource::Any,
-    }
 }
 
 // spec aws-iot [EP-42]

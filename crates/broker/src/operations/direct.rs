@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use gateway::{AsyncCall, Mutation, Operation};
 use model::{ApiError, ErrorKind};
-use mqtt::QoS;
+use mqtt::packet::Publish;
+use mqtt::{QoS, TopicName};
 use serde::{Deserialize, Serialize};
 
 use super::connections::no_such_client;
@@ -51,6 +52,26 @@ struct Output {
     trace_id: String,
 }
 
+/// The gateway has judged users and roles; a device's policies are asked here, where the topic that
+/// they may speak of is known.
+// spec aws-iot [MQ-96], [PL-42]
+async fn judge(
+    broker: &Broker,
+    call: &AsyncCall,
+    client_id: &str,
+    publish: &Publish,
+) -> Result<(), ApiError> {
+    let caller = &call.caller;
+    let Some(certificate) = caller.certificate.clone() else {
+        return Ok(());
+    };
+    let topic = publish.topic.as_ref().map_or("", TopicName::as_str);
+    broker
+        .iot_policies()
+        .authorize_direct(certificate, caller.source_ip, client_id, topic)
+        .await
+}
+
 async fn send(broker: &Broker, call: &AsyncCall, input: Input) -> Result<Output, ApiError> {
     let qos = if input.confirmation {
         QoS::AtLeastOnce
@@ -64,6 +85,7 @@ async fn send(broker: &Broker, call: &AsyncCall, input: Input) -> Result<Output,
         )));
     }
     let publish = input.message.publish(broker.limits(), qos)?;
+    judge(broker, call, &input.client_id, &publish).await?;
     let client_id = input.client_id.clone();
     let (outcome, confirmed) = broker
         .run(move |shell| {

@@ -1,5 +1,6 @@
 //! Devices over HTTPS: the same policies, per request.
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -64,5 +65,47 @@ fn a_device_publishes_over_https_until_it_is_revoked() {
         world.put(&device, revoked());
         // The connection is kept alive, the access is not.
         assert_eq!(ask(&mut stream, "/topics/d/after").await.0, 403);
+    });
+}
+
+// tests aws-iot [MQ-96], [PL-42]
+#[test]
+fn a_device_sends_directly_where_its_policy_says() {
+    in_world(async |world| {
+        let statement = |effect: &str, topic: &str| {
+            json!({"Effect": effect, "Action": "iot:SendDirectMessage",
+                "Resource": "arn:aws:iot:us-east-1:111122223333:client/reader",
+                "Condition": {"StringLike": {"iot:Topic": topic}}})
+        };
+        let statements = [statement("Allow", "cmd/*"), statement("Deny", "cmd/stop")];
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let device = world.device(&policy);
+        let mut reader = Client::join(world, &world.device(ALL), clean(V5, "reader")).await;
+        let mut stream = tls(world.addresses.https, world.tls(Some(&device), &[]))
+            .await
+            .unwrap();
+        for (client_id, topic, expected) in [
+            ("reader", "cmd/go", 200),
+            ("reader", "cmd/stop", 403),
+            ("reader", "other", 403),
+            ("other", "cmd/go", 403),
+            ("reader", "cmd/%2B", 400),
+        ] {
+            let path = format!("/connections/{client_id}/messages?topic={topic}");
+            let (status, body) = ask(&mut stream, &path).await;
+            assert_eq!(status, expected, "{path}: {body}");
+        }
+        assert_eq!(reader.told_so_far().await, ["cmd/go=hi@0"]);
+        let input = json!({"action": "iot:SendDirectMessage"});
+        let denials = world.call("palisade", "ListDenials", input).await.unwrap();
+        assert_eq!(
+            denials["denials"].as_array().map(Vec::len),
+            Some(2),
+            "{denials}"
+        );
+
+        world.put(&device, revoked());
+        let path = "/connections/reader/messages?topic=cmd/go";
+        assert_eq!(ask(&mut stream, path).await.0, 403);
     });
 }
