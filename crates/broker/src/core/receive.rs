@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 use device_api::DisconnectReason;
-use mqtt::packet::Disconnect;
+use mqtt::packet::{Disconnect, PacketType};
 use mqtt::{DecodeError, Packet, ReasonCode, Receiver, Version};
 
 use super::arena::Key;
@@ -69,12 +69,16 @@ impl Core {
         };
         let version = serving.receiver.version;
         let session = serving.session;
-        // spec aws-iot [MQ-34]: a 3.1.1 client was not told how much it may send at once.
-        let has_room = |core: &Self| {
+        // spec aws-iot [MQ-34]: a 3.1.1 client was not told how much it may send at once. Its
+        // publishes wait for our acknowledgements; its PUBREL does not, as it makes room itself.
+        let publishes = buffer
+            .first()
+            .is_some_and(|first| first >> 4 == PacketType::Publish as u8);
+        let waits = |core: &Self| {
             let session = core.sessions.get(session);
-            session.is_none_or(|session| session.inbound.has_room())
+            session.is_some_and(|session| !session.inbound.has_room() && session.inbound.owes())
         };
-        if version == Version::V311 && !has_room(self) {
+        if version == Version::V311 && publishes && waits(self) {
             return Step::Paused;
         }
         match mqtt::decode_from(buffer, version, &self.decode) {

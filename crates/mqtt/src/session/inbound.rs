@@ -151,12 +151,18 @@ impl Inbound {
 
     /// Whether one more QoS 1 or 2 message may come in.
     ///
-    /// A 3.1.1 client has not been told the maximum: stop reading from it while
-    /// this is false.
+    /// A 3.1.1 client has not been told the maximum: while this is false and we
+    /// [owe](Self::owes) it an answer, leave what it publishes unread.
     // spec aws-iot [MQ-34]
     pub fn has_room(&self) -> bool {
         let in_flight = self.unacknowledged.len().saturating_add(self.recorded_here);
         in_flight < usize::from(self.receive_maximum.get())
+    }
+
+    /// Whether a message waits for us to acknowledge it. Where none does, only
+    /// the peer's PUBREL can make room.
+    pub fn owes(&self) -> bool {
+        !self.unacknowledged.is_empty()
     }
 
     /// PUBLISH came in. Its topic alias, if any, is replaced by the topic.

@@ -402,8 +402,10 @@ fn the_receive_maximum_holds_until_the_exchange_is_over() {
     assert!(inbound.has_room());
     inbound.answer(second, ReasonCode::Success, AckProperties::default());
     assert_eq!(acks(&mut inbound), ["PUBREC 2 00"]);
+    assert!(!inbound.owes());
     ticket(&mut inbound, QoS::AtLeastOnce, 4);
     assert!(!inbound.has_room());
+    assert!(inbound.owes());
     assert_eq!(inbound.release(id(2)), Ok(Ack::success(id(2))));
     assert!(inbound.has_room());
 }
