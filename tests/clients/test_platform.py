@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import shutil
+import signal
+import socket
+import ssl
 import stat
 import subprocess
 
 import botocore.exceptions
 import pytest
 
-from conftest import ACCOUNT, BINARY, EVERYTHING, eventually
+from conftest import ACCOUNT, BINARY, EVERYTHING, ROOT, eventually
 from test_paho import Client
 
 
@@ -112,8 +116,80 @@ def test_postgresql_serves_and_refuses_a_second_node(new_platform, new_device, t
 ])
 def test_bad_settings_are_named(tmp_path, arguments, message):
     refused = run("up", f"--data-dir={tmp_path / 'd'}", *arguments)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert message in refused.stderr, refused.stderr
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_mistyped_variable_is_refused(tmp_path):
+    refused = run(f"--data-dir={tmp_path}", "config", "explain",
+                  environment={"PALISADE_REGOIN": "eu-west-1"})
+    assert refused.returncode == 2
+    assert "PALISADE_REGOIN is not a setting; did you mean `PALISADE_REGION`?" in refused.stderr
+
+
+# tests aws-iot [G-2]
+def test_a_limit_of_the_registry_is_a_setting(new_platform):
+    platform = new_platform("--set=registry.policies_per_group=1",
+                            environment={"PALISADE_REGISTRY_GROUP_DEPTH": "1"})
+    iot = platform.client("iot")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]})
+    target = iot.create_thing_group(thingGroupName="g")["thingGroupArn"]
+    for name in ("a", "b"):
+        iot.create_policy(policyName=name, policyDocument=document)
+    iot.attach_policy(policyName="a", target=target)
+    with pytest.raises(iot.exceptions.LimitExceededException):
+        iot.attach_policy(policyName="b", target=target)
+    with pytest.raises(iot.exceptions.ClientError, match="at most 1"):
+        iot.create_thing_group(thingGroupName="h", parentGroupName="g")
+
+
+def served_certificate(platform, endpoint="mqtt"):
+    context = ssl.create_default_context(cafile=platform.ca)
+    with socket.create_connection(("localhost", platform.port(endpoint)), timeout=10) as raw:
+        try:
+            with context.wrap_socket(raw, server_hostname="localhost") as tls:
+                return tls.getpeercert()["serialNumber"]
+        except ssl.SSLError as error:
+            raise AssertionError(f"no handshake on {endpoint}") from error
+
+
+def test_sighup_reloads_and_drops_nobody(new_platform, new_device):
+    platform = new_platform("--set=log.format=json")
+    settings = platform.data_dir / "palisade.toml"
+    device = new_device(*EVERYTHING, target=platform, client=platform.client("iot"))
+    client = Client(device).connect()
+    client.subscribe("a/b")
+    before = {name: served_certificate(platform, name) for name in ("mqtt", "https", "control")}
+    assert len(set(before.values())) == 1
+
+    def said(text):
+        return lambda: text in platform.log_text()
+
+    settings.write_text('region = "eu-west-1"\n[log]\nlevel = "debug"\n')
+    platform.process.send_signal(signal.SIGHUP)
+    eventually(said('"settings":"region"'), "what waits for the next start is named")
+    after = {name: served_certificate(platform, name) for name in before}
+    assert len(set(after.values())) == 1 and set(after.values()).isdisjoint(before.values())
+    assert '"level":"DEBUG"' in platform.log_text()
+    settings.write_text('[log]\nlevel = "loud"\n')
+    platform.process.send_signal(signal.SIGHUP)
+    eventually(said("nothing was changed"), "a file that is not valid is refused")
+    assert client.publish("a/b") in (0, 16)
+    eventually(lambda: client.payloads() == ["x"], "the session goes on")
+    assert not client.disconnected and platform.process.poll() is None
+
+
+def test_a_second_start_on_the_same_file_is_refused(platform, tmp_path):
+    """Another data directory, the same database."""
+    database = f"--database=sqlite:{platform.data_dir}/palisade.db"
+    (tmp_path / "d").mkdir(mode=0o700)
+    shutil.copy(platform.data_dir / "master.key", tmp_path / "d")
+    second = up(f"--data-dir={tmp_path / 'd'}", f"--account-id={ACCOUNT}", database)
+    assert second.returncode == 1
+    assert f"in use by process {platform.process.pid}" in second.stderr, second.stderr
+    assert platform.health("readyz") == 200
 
 
 def test_another_account_is_refused(new_platform):
@@ -212,11 +288,72 @@ def test_the_doctor(new_platform):
     os.chmod(platform.data_dir / "master.key", 0o600)
 
 
+def everything_in(directory):
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in directory.iterdir()}
+
+
+def test_the_doctor_changes_nothing(new_platform, tmp_path):
+    before_the_first = run(f"--data-dir={tmp_path / 'd'}", "doctor", "-o", "json")
+    found = [row for row in json.loads(before_the_first.stdout) if row["check"] != "ports"]
+    assert found and {row["result"] for row in found} == {"ok"}
+    assert list(tmp_path.iterdir()) == []
+
+    platform = new_platform()
+    running = json.loads(platform.cli("doctor", "-o", "json").stdout)
+    assert {row["result"] for row in running} == {"ok"}, running
+    details = " ".join(row["detail"] for row in running)
+    assert f"process {platform.process.pid} runs here and is ready" in details
+    assert f"lease: held by process {platform.process.pid}" in details
+    platform.stop()
+    before = everything_in(platform.data_dir)
+    platform.cli("doctor", check=False)
+    assert everything_in(platform.data_dir) == before
+    key = platform.data_dir / "master.key"
+    right = key.read_text()
+    key.unlink()
+    platform.cli("doctor", check=False)
+    assert not key.exists()
+    key.write_text("0" * 64 + "\n")
+    key.chmod(0o600)
+    wrong = platform.cli("doctor", check=False)
+    assert wrong.returncode == 1 and "the master key is not the one" in wrong.stdout
+    key.write_text(right)
+
+
 def test_down_purge_leaves_nothing(new_platform):
     platform = new_platform()
     assert "deleted" in platform.cli("down", "--purge").stdout
     assert not platform.data_dir.exists()
     assert platform.process.wait(30) == 0
+
+
+def test_down_purge_finds_what_lies_elsewhere(new_platform, tmp_path):
+    database, key = tmp_path / "other" / "p.db", tmp_path / "keys" / "master.key"
+    for path in (database, key):
+        path.parent.mkdir(mode=0o700)
+    platform = new_platform(f"--database=sqlite:{database}", f"--set=master_key_file={key}")
+    assert (tmp_path / "other" / "p.db.reserve").exists()
+    # The flags of the start are not repeated.
+    told = platform.cli("down", "--purge").stdout
+    assert f"deleted {database}" in told and f"left: {key}" in told, told
+    assert not platform.data_dir.exists() and list(database.parent.iterdir()) == []
+    assert key.exists()
+
+
+def settings_in(text):
+    return set(re.findall(r"^\| `([a-z_]+(?:\.[a-z_0-9]+)?)` \|", text, re.MULTILINE))
+
+
+def test_every_setting_and_metric_is_documented(platform):
+    rows = json.loads(run("config", "explain", "-o", "json").stdout)
+    documented = settings_in((ROOT / "docs/settings.md").read_text())
+    assert documented == {row["key"] for row in rows}
+    # A metric with labels is shown once there is one to show.
+    platform.client("sts").get_caller_identity()
+    named = re.findall(r"`((?:gateway|broker)_[a-z_]+)`",
+                       (ROOT / "docs/operating.md").read_text())
+    served = re.findall(r"^# TYPE (\S+)", platform.metrics(), re.MULTILINE)
+    assert {name.removesuffix("_total") for name in named} == set(served)
 
 
 def test_json_logs_hold_no_secret(new_platform, new_device):

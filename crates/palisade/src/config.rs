@@ -257,6 +257,9 @@ impl Config {
             "" => format!("sqlite:{}", data_dir.join("palisade.db").display()),
             url => url.to_owned(),
         };
+        database
+            .parse::<storage::Database>()
+            .context("the setting `database`")?;
         Ok(Self {
             account: resolved.parsed_name("account_id", AccountId::parse)?,
             account_said: resolved.said("account_id"),
