@@ -108,7 +108,8 @@ async fn serve(
                 names: platform.names.clone(),
             },
         )
-        .await?;
+        .await
+        .context("the devices' listeners (--listen-mqtt, --listen-device, --listen-https)")?;
     let endpoints = endpoints(&broker, &control, &operator)?;
     let running = RunFile {
         pid: i32::try_from(std::process::id())?,
