@@ -269,7 +269,8 @@ impl Engine for Connection {
     }
 
     fn has_tables(&mut self) -> Result<bool, Fault> {
-        let sql = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() LIMIT 1";
+        let sql =
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() LIMIT 1";
         Ok(!self.query(sql, &[])?.is_empty())
     }
 
