@@ -453,7 +453,8 @@ fn bounded(mut denial: Denial, limits: &DenialLimits) -> Denial {
     .into_iter()
     .flatten()
     {
-        *text = without_private_keys(text).into_owned();
+        // One text that no database stores would keep every record behind it from being written.
+        *text = without_private_keys(text).replace('\0', "\u{fffd}");
         text.truncate(text.floor_char_boundary(most));
     }
     denial.explanation = value_without_private_keys(denial.explanation);

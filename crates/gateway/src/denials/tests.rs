@@ -134,6 +134,23 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
+fn no_text_keeps_records_from_being_written() {
+    each_database_and_clock(crate::MIGRATIONS, |storage, _| {
+        let (_, denials) = manual();
+        let mut hostile = denial("p\0", "a\0", "r\0\u{fffe}");
+        hostile.client_id = Some("c\0".to_owned());
+        hostile.explanation = json!("\0");
+        let hostile = denials.record(hostile);
+        let other = denials.record(denial("p", "a", "r"));
+        run(denials.flush(storage)).unwrap();
+        let record = stored(storage, &hostile).unwrap();
+        assert_eq!(record.resource, "r\u{fffd}\u{fffe}");
+        assert_eq!(record, held(&denials, &hostile));
+        assert!(stored(storage, &other).is_some());
+    });
+}
+
+#[test]
 fn flushing_writes_new_records_and_new_counts() {
     each_database_and_clock(crate::MIGRATIONS, |storage, _| {
         let (clock, denials) = manual();
