@@ -12,7 +12,7 @@ CARGO := cargo
 demo:
 	@scripts/setup demo
 	@echo "==> building (a few minutes the first time)"
-	@$(CARGO) build --release --quiet -p palisade
+	@$(CARGO) build --release -p palisade
 	@exec target/release/palisade demo $(DEMO_FLAGS)
 
 test:
