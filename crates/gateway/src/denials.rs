@@ -7,7 +7,8 @@
 //! Bounds: [`DenialLimits`]. A principal with too many different denials coalesces further ones
 //! per action, so that nobody can push the records of others out.
 //!
-//! Private keys pasted into a name never enter a record. The id is random and says nothing; reading the record is itself authorized and recorded.
+//! Private keys pasted into a name never enter a record. The id is random and says nothing; reading
+//! the record is itself authorized and recorded.
 //!
 //! Source: design, "Doors out and records".
 
