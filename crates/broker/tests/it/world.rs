@@ -119,20 +119,22 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     })
 }
 
-/// Runs a test on a broker with its defaults over SQLite.
+/// Runs a test on a broker with its defaults, over each database.
 #[track_caller]
-pub(crate) fn in_world(test: impl AsyncFnOnce(&mut World)) {
+pub(crate) fn in_world(test: impl AsyncFn(&mut World)) {
     in_world_with(BrokerConfig::default(), test);
 }
 
 #[track_caller]
-pub(crate) fn in_world_with(config: BrokerConfig, test: impl AsyncFnOnce(&mut World)) {
-    let database = testkit::databases().remove(0);
-    run(async {
-        let mut world = World::start(&database, config).await;
-        test(&mut world).await;
-        world.stop().await;
-    });
+pub(crate) fn in_world_with(config: BrokerConfig, test: impl AsyncFn(&mut World)) {
+    for database in testkit::databases() {
+        eprintln!("on {}", database.engine);
+        run(async {
+            let mut world = World::start(&database, config.clone()).await;
+            test(&mut world).await;
+            world.stop().await;
+        });
+    }
 }
 
 impl World {
