@@ -194,3 +194,99 @@ def test_an_attribute_changes_verdicts(platform, iot, unique):
         iot.update_thing(thingName=name, attributePayload={"attributes": {"site": "south"}})
         eventually(lambda: client.publish("t") == 0x87, "the attribute reaches the session")
         client.close()
+
+
+def https_over(device, session=None):
+    """Status of a publish on a connection of its own, its TLS session, and whether that resumed."""
+    raw = socket.create_connection(("localhost", device.platform.port("https")), timeout=10)
+    with device.context.wrap_socket(raw, server_hostname="localhost", session=session) as tls:
+        tls.sendall(b"POST /topics/a?qos=1 HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Content-Length: 1\r\nConnection: close\r\n\r\nx")
+        answer = b""
+        while chunk := tls.recv(4096):
+            answer += chunk
+        return int(answer.split(b" ")[1]), tls.session, tls.session_reused
+
+
+# tests aws-iot [EP-14] [PL-50]
+def test_quarantine_holds_on_a_resumed_tls_session(platform, iot, new_device, unique):
+    device = new_device(*EVERYTHING)
+    device.context = device.tls()
+    status, ticket, _ = https_over(device)
+    assert status == 200
+    group, policy = unique("quarantine"), unique("deny")
+    deny_everything(platform, iot, policy)
+    iot.create_thing_group(thingGroupName=group)
+    iot.attach_policy(policyName=policy, target=platform.arn(f"thinggroup/{group}"))
+    iot.add_thing_to_thing_group(thingName=device.name, thingGroupName=group)
+    status, ticket, reused = https_over(device, ticket)
+    assert (status, reused) == (403, True)
+    iot.remove_thing_from_thing_group(thingName=device.name, thingGroupName=group)
+    assert https_over(device, ticket)[0] == 200
+
+
+def test_attaching_a_deny(platform, iot, new_device, unique):
+    device, policy = new_device(*EVERYTHING), unique("deny")
+    document = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Action": "iot:Publish", "Resource": "*"}]}
+    iot.create_policy(policyName=policy, policyDocument=json.dumps(document))
+    client = Client(device).connect()
+    assert client.publish("a/b") in (0, 16)
+    iot.attach_policy(policyName=policy, target=device.certificate_arn)
+    eventually(lambda: client.publish("a/b") == 0x87, "the deny reaches the live session")
+    iot.detach_policy(policyName=policy, target=device.certificate_arn)
+    eventually(lambda: client.publish("a/b") in (0, 16), "and leaves it")
+    client.close()
+
+
+# tests aws-iot [MQ-24]
+@pytest.mark.parametrize("change", ["policy", "revoked"])
+def test_queued_messages_are_judged_when_they_are_delivered(platform, iot, new_device, change):
+    device, sender = new_device(*EVERYTHING), Client(new_device(*EVERYTHING)).connect()
+    client = Client(device, expiry_s=3600).connect()
+    client.subscribe("open/t", "secret/t")
+    client.close()
+    for topic in ("secret/t", "open/t"):
+        assert sender.publish(topic, topic) == 0
+    sender.close()
+    if change == "policy":
+        document = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iot:*", "Resource": "*"},
+            {"Effect": "Deny", "Action": "iot:Receive", "Resource": platform.arn("topic/secret/*")}]}
+        iot.create_policy_version(policyName=device.policy, setAsDefault=True,
+                                  policyDocument=json.dumps(document))
+        again = Client(device, clean=False, expiry_s=3600).connect()
+        eventually(lambda: again.received, "the open message")
+        assert again.payloads() == ["open/t"]
+        again.close()
+        return
+    iot.update_certificate(certificateId=device.certificate_id, newStatus="REVOKED")
+    # Another certificate of the same thing has the thing's session, and its own rights.
+    other = new_device(("Connect", "client/*"), attach_thing=False)
+    iot.attach_thing_principal(thingName=device.name, principal=other.certificate_arn)
+    again = Client(other, client_id=device.name, clean=False, expiry_s=3600).connect()
+    assert again.connected[0][0].session_present
+    again.mqtt.publish("end", qos=1)
+    eventually(lambda: again.published, "an answer, behind which nothing was delivered")
+    assert again.received == []
+    again.close()
+
+
+def test_a_refused_certificate_is_logged_with_its_fingerprint(platform, iot, new_device):
+    device = new_device(*EVERYTHING)
+    iot.update_certificate(certificateId=device.certificate_id, newStatus="INACTIVE")
+    client = Client(device)
+    try:
+        client.connect()
+        assert client.code() is None
+    except (ssl.SSLError, OSError):
+        pass
+
+    def told():
+        lines = [line for line in platform.log_text().splitlines() if device.certificate_id in line]
+        return any("INACTIVE" in line for line in lines)
+
+    eventually(told, "a line with the fingerprint and the reason")
+    data = platform.client("iot-data")
+    with pytest.raises(data.exceptions.ResourceNotFoundException):
+        data.get_connection(clientId=device.name)
