@@ -74,6 +74,9 @@ def test_pub_and_sub(platform, bundle):
     denial = re.search(r"[0-9a-f]{32}", denied.stderr).group()
     told = platform.cli("why", denial).stdout
     assert "smallest edit" in told and "things/other/t" in told
+    # The deciding statement's absence, what came near, and its variables.
+    assert "No statement allows it" in told and "ItsOwnTopics" in told
+    assert f'iot:Connection.Thing.ThingName = "{name}"' in told
 
 
 def subscribed(platform, name):
