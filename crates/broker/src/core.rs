@@ -105,6 +105,16 @@ pub(crate) enum Effect {
     },
     /// The message of this [`Direct`] token was acknowledged, or can no longer be.
     Confirmed { token: u64, delivered: bool },
+    /// Ask whether the holder is still active; [`Core::vacate`] if it is not.
+    Doubted(Doubt),
+}
+
+/// A client was refused because of a session that waits for another certificate, which may have
+/// been revoked since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    pub(crate) client_id: Arc<str>,
+    pub(crate) holder: CertificateId,
 }
 
 /// Why and how a connection ends.

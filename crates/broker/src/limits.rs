@@ -81,7 +81,7 @@ pub struct Limits {
     /// Keys and values of all user properties of one packet, in bytes.
     // spec aws-iot [MQ-83]
     pub user_property_bytes_max: usize,
-    /// A session is denied to a client id that is live under another owner, rather than taken.
+    /// A client id whose session is another owner's is refused, live or waiting, rather than taken.
     // spec aws-iot [MQ-11]
     pub refuse_other_owner: bool,
     /// A lost permission to connect ends the connection.

@@ -25,13 +25,16 @@ use bytes::BytesMut;
 use model::Clock;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::core::{Connection, Core, Effect, Key, Now};
+use crate::core::{Connection, Core, Doubt, Effect, Key, Now};
 
 pub(crate) use access::Access;
 pub use listen::ListenError;
 pub(crate) use listen::Listeners;
 pub use thread::ThreadStartError;
 pub(crate) use thread::{Call, Request, Thread, ThreadOptions};
+
+/// Doubts that wait to be settled.
+const DOUBTS_MAX: usize = 64;
 
 /// The core and what waits for it.
 pub(crate) struct Shell {
@@ -48,6 +51,9 @@ pub(crate) struct Shell {
     /// Who waits for the acknowledgement of a direct message.
     confirmations: RefCell<HashMap<u64, oneshot::Sender<bool>>>,
     next_token: Cell<u64>,
+    /// Holders of sessions to be asked about.
+    doubts: RefCell<Vec<Doubt>>,
+    to_settle: Notify,
 }
 
 impl fmt::Debug for Shell {
@@ -77,6 +83,8 @@ impl Shell {
             earlier: Notify::new(),
             confirmations: RefCell::default(),
             next_token: Cell::new(0),
+            doubts: RefCell::default(),
+            to_settle: Notify::new(),
         }
     }
 
@@ -111,6 +119,7 @@ impl Shell {
                         outlet.wake.notify_one();
                     }
                 }
+                Effect::Doubted(doubt) => self.doubt(doubt),
                 Effect::Confirmed { token, delivered } => {
                     if let Some(waiting) = self.confirmations.borrow_mut().remove(&token) {
                         // Whoever gave up waiting need not know.
@@ -131,6 +140,26 @@ impl Shell {
         let sooner = |at: Instant| self.armed.get().is_none_or(|armed| at < armed);
         if core.deadline().is_some_and(sooner) {
             self.earlier.notify_one();
+        }
+    }
+
+    /// Notes a doubt; one too many is left to the client's next attempt.
+    fn doubt(&self, doubt: Doubt) {
+        let mut doubts = self.doubts.borrow_mut();
+        if doubts.len() < DOUBTS_MAX && !doubts.contains(&doubt) {
+            doubts.push(doubt);
+            self.to_settle.notify_one();
+        }
+    }
+
+    /// The doubts since the last time this was asked; waits for one.
+    pub(crate) async fn doubts(&self) -> Vec<Doubt> {
+        loop {
+            let doubts = self.doubts.take();
+            if !doubts.is_empty() {
+                return doubts;
+            }
+            self.to_settle.notified().await;
         }
     }
 

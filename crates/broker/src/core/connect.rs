@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use device_api::{DisconnectReason, Reserved};
-use model::ClientId;
+use model::{CertificateId, ClientId};
 use mqtt::packet::{ConnAck, ConnAckProperties, Connect, Will};
 use mqtt::{Packet, QoS, ReasonCode, Receiver, Version};
 use policy::{DeviceAction, Resource};
@@ -18,7 +18,7 @@ use super::enforce::{Access, Cleared, topic_hash};
 use super::propagate::{UserProperties, propagated};
 use super::rate::Bucket;
 use super::session::{LastWill, Owner};
-use super::{Core, End, Now};
+use super::{Core, Doubt, Effect, End, Now};
 use crate::config::ConnectDenied;
 use crate::store::{HistoryRow, Op};
 
@@ -151,7 +151,7 @@ impl Core {
             Some(thing) => Owner::Thing(thing.name.as_str().into()),
             None => Owner::Principal(peer.principal.certificate.clone()),
         };
-        self.check_owner(&client_id, &owner)?;
+        self.check_owner(now, &client_id, &owner, &peer.principal.certificate)?;
         self.check_session_count(&client_id, expiry_s)?;
         Ok(Admitted {
             keep_alive_s: self.limits().keep_alive.effective(connect.keep_alive_s),
@@ -267,25 +267,42 @@ impl Core {
         }
     }
 
+    /// Nobody takes the client id of another who is connected or whose session waits. A certificate
+    /// whose thing has changed is not another: it may have its client id back, though not its session.
     // spec aws-iot [MQ-11]
-    fn check_owner(&mut self, client_id: &str, owner: &Owner) -> Result<(), Refusal> {
+    fn check_owner(
+        &mut self,
+        now: Now,
+        client_id: &str,
+        owner: &Owner,
+        certificate: &CertificateId,
+    ) -> Result<(), Refusal> {
         let known = self
             .clients
             .get(client_id)
             .and_then(|key| self.sessions.get(*key));
-        let live_elsewhere =
-            known.is_some_and(|known| known.connection.is_some() && known.owner != *owner);
-        if !live_elsewhere || !self.limits().refuse_other_owner {
+        let another = known.filter(|known| {
+            known.owner != *owner && known.principal != *certificate && !known.is_over(now.instant)
+        });
+        let Some(another) = another.filter(|_| self.limits().refuse_other_owner) else {
             return Ok(());
+        };
+        let live = another.connection.is_some();
+        if let (false, Owner::Principal(holder)) = (live, &another.owner) {
+            self.effects.push(Effect::Doubted(Doubt {
+                client_id: Arc::clone(&another.client_id),
+                holder: holder.clone(),
+            }));
         }
         self.counters.other_owner_refused += 1;
         tracing::warn!(
             client.id = client_id,
             asked_by = %owner,
-            "a client id that is live under another owner was asked for"
+            live,
+            "a client id of another owner was asked for"
         );
         Err(Refusal {
-            text: Some("the client id is in use by another owner".to_owned()),
+            text: Some("the client id belongs to another owner".to_owned()),
             reported: true,
             ..Refusal::new(
                 ReasonCode::ClientIdentifierNotValid,

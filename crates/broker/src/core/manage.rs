@@ -17,8 +17,8 @@ use super::connection::{Connection, Peer};
 use super::depart::left_reason;
 use super::enforce::{Cleared, topic_hash};
 use super::message::Terms;
-use super::session::Session;
-use super::{Core, End, Now};
+use super::session::{Owner, Session};
+use super::{Core, Doubt, End, Now};
 
 /// A message of an API caller.
 #[derive(Clone, Debug)]
@@ -262,6 +262,21 @@ impl Core {
         }
         self.settle(now);
         true
+    }
+
+    /// Ends a session that waits for a certificate which lets nobody in any more, so that the client
+    /// id is free. A thing's session stays: another certificate of the thing may come for it.
+    pub(crate) fn vacate(&mut self, now: Now, doubt: &Doubt) {
+        let key = self.clients.get(&doubt.client_id).copied();
+        let session = key.and_then(|key| Some((key, self.sessions.get(key)?)));
+        let held = Owner::Principal(doubt.holder.clone());
+        if let Some((key, session)) = session
+            && session.connection.is_none()
+            && session.owner == held
+        {
+            self.end_session(now, key);
+            self.settle(now);
+        }
     }
 
     /// At most `limit` subscriptions of a client by filter, after `after`; whether there are

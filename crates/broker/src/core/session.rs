@@ -192,6 +192,11 @@ impl Session {
         }
     }
 
+    /// Whether its time is up, though it may not have been removed yet.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.connection.is_none() && self.left.is_some_and(|left| left.ends <= now)
+    }
+
     /// The client id, when entries for this session are to be stored.
     pub(crate) fn holder(&self) -> Option<Arc<str>> {
         self.stored.then(|| Arc::clone(&self.client_id))

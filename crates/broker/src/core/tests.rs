@@ -76,6 +76,7 @@ pub(super) struct World {
     pub(super) prompt_disk: bool,
     pub(super) denials: Rc<RefCell<Vec<Denial>>>,
     pub(super) confirmed: Vec<(u64, bool)>,
+    pub(super) doubts: Vec<Doubt>,
     inbox: BTreeMap<Key<Connection>, BytesMut>,
     closed: Vec<Key<Connection>>,
     settings: Settings,
@@ -128,6 +129,7 @@ impl World {
             prompt_disk: true,
             denials,
             confirmed: Vec::new(),
+            doubts: Vec::new(),
             inbox: BTreeMap::new(),
             closed: Vec::new(),
             settings,
@@ -164,6 +166,7 @@ impl World {
                     self.closed.push(connection);
                 }
                 Effect::Confirmed { token, delivered } => self.confirmed.push((token, delivered)),
+                Effect::Doubted(doubt) => self.doubts.push(doubt),
             }
         }
         for key in self.core.take_announced() {

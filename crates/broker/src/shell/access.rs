@@ -198,6 +198,21 @@ impl Access {
         }
     }
 
+    /// Frees the client ids that certificates hold which let nobody in any more, for ever.
+    pub(crate) async fn settle_doubts(self: Rc<Self>, shell: Rc<Shell>) {
+        loop {
+            for doubt in shell.doubts().await {
+                match self.standing(&shell, &doubt.holder).await {
+                    Ok(Standing::Active(_)) => {}
+                    Ok(Standing::Inactive(_) | Standing::Unknown) => {
+                        shell.with(|core, now| core.vacate(now, &doubt));
+                    }
+                    Err(error) => tracing::warn!(%error, "the holder of a session is not known"),
+                }
+            }
+        }
+    }
+
     fn announce(&self, change: &Change) {
         let number = self.announced.get() + 1;
         self.announced.set(number);

@@ -156,6 +156,7 @@ async fn live(options: ThreadOptions, started: oneshot::Sender<Result<(), Thread
     let following =
         Rc::clone(&access).follow(Rc::clone(&shell), changes, Arc::clone(&options.receipts));
     tasks.spawn_local(following);
+    tasks.spawn_local(Rc::clone(&access).settle_doubts(Rc::clone(&shell)));
     tasks.spawn_local(export(Rc::clone(&shell), options.gauges.clone()));
     if started.send(Ok(())).is_ok() {
         take_calls(options, &shell, &access).await;

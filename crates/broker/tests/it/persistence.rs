@@ -7,7 +7,7 @@ use mqtt::packet::Ack;
 use mqtt::{Packet, ReasonCode};
 
 use crate::client::{Client, V3, V5, clean, id, persistent, publish, with_will};
-use crate::world::{ALL, World, grouped, run};
+use crate::world::{ALL, World, grouped, revoked, run};
 
 // tests aws-iot [MQ-22], [MQ-33], [MQ-50]
 #[test]
@@ -90,12 +90,23 @@ fn owners_survive_a_restart() {
                 Some((ReasonCode::Success, true)),
                 "the thing's session"
             );
-            let (_, connack) = Client::connect(&world, &other, persistent(V5, "plain")).await;
-            assert_eq!(
-                connack,
-                Some((ReasonCode::Success, false)),
-                "another's session"
-            );
+            let ask = async || {
+                Client::connect(&world, &other, persistent(V5, "plain"))
+                    .await
+                    .1
+            };
+            let refused = Some((ReasonCode::ClientIdentifierNotValid, false));
+            assert_eq!(ask().await, refused, "another's session");
+            assert_eq!(ask().await, refused, "whose certificate is active");
+            // Its holder is asked about when the client id is asked for, and then has it no more.
+            world.put(&first, revoked());
+            let sequence = world.changed("certificate", first.id.as_str()).await;
+            world.receipt(sequence).await;
+            let mut connack = ask().await;
+            while connack == refused {
+                connack = ask().await;
+            }
+            assert_eq!(connack, Some((ReasonCode::Success, false)));
             world.stop().await;
         });
     }

@@ -198,7 +198,9 @@ fn another_owner_gets_neither_the_connection_nor_the_session() {
         assert_eq!(refused, Some((ReasonCode::ClientIdentifierNotValid, false)));
         assert_eq!(first.told_so_far().await, [""; 0]);
         first.leave().await;
-        let (_, accepted) = Client::connect(world, &other, persistent(V5, "shared")).await;
-        assert_eq!(accepted, Some((ReasonCode::Success, false)));
+        let (_, refused) = Client::connect(world, &other, persistent(V5, "shared")).await;
+        assert_eq!(refused, Some((ReasonCode::ClientIdentifierNotValid, false)));
+        let (_, resumed) = Client::connect(world, &owner, persistent(V5, "shared")).await;
+        assert_eq!(resumed, Some((ReasonCode::Success, true)));
     });
 }

@@ -99,56 +99,34 @@ fn the_second_connect_of_one_owner_wins() {
 // tests aws-iot [MQ-11], [RG-52]
 #[test]
 fn sessions_have_owners() {
+    const RESUMED: &str = "CONNACK(0x00,present)";
+    const EMPTY: &str = "CONNACK(0x00)";
+    const REFUSED: &str = "CONNACK(0x85)";
     let thing = |certificate: &str| Device::new(certificate).thing("pump", false);
     let rotated = (thing("old"), thing("new"));
     let strangers = (Device::new("old"), Device::new("new"));
     let robbed = (thing("old"), Device::new("new"));
-    // First and second certificate, profile, what the second sees while the first is connected
-    // and after it has left, and whether the first is pushed out.
-    for ((first, second), profile, live, offline, displaced) in [
-        (
-            &rotated,
-            Profile::Standard,
-            "CONNACK(0x00,present)",
-            "CONNACK(0x00,present)",
-            true,
-        ),
-        (
-            &strangers,
-            Profile::Standard,
-            "CONNACK(0x85)",
-            "CONNACK(0x00)",
-            false,
-        ),
-        (
-            &robbed,
-            Profile::Standard,
-            "CONNACK(0x85)",
-            "CONNACK(0x00)",
-            false,
-        ),
-        (
-            &strangers,
-            Profile::Aws,
-            "CONNACK(0x00)",
-            "CONNACK(0x00)",
-            true,
-        ),
-        (
-            &rotated,
-            Profile::Aws,
-            "CONNACK(0x00,present)",
-            "CONNACK(0x00,present)",
-            true,
-        ),
+    let detached = (thing("same"), Device::new("same"));
+    let attached = (Device::new("same"), thing("same"));
+    // First and second certificate, profile, and what the second sees, whether the first is
+    // connected or has left.
+    for ((first, second), profile, expected) in [
+        (&rotated, Profile::Standard, RESUMED),
+        (&strangers, Profile::Standard, REFUSED),
+        (&robbed, Profile::Standard, REFUSED),
+        (&detached, Profile::Standard, EMPTY),
+        (&attached, Profile::Standard, EMPTY),
+        (&rotated, Profile::Aws, RESUMED),
+        (&strangers, Profile::Aws, EMPTY),
+        (&robbed, Profile::Aws, EMPTY),
     ] {
         let mut world = World::new(profile);
         let owner = world.join(first, persistent(V5, "pump"));
         world.subscribe(owner, "secret", 1);
         world.advance(2000);
         let other = world.connect(second, persistent(V5, "pump"));
-        assert_eq!(world.told(other), live, "{profile:?}");
-        assert_eq!(world.is_closed(owner), displaced, "{profile:?}");
+        assert_eq!(world.told(other), expected, "{profile:?}");
+        assert_eq!(world.is_closed(owner), expected != REFUSED, "{profile:?}");
 
         let mut world = World::new(profile);
         let owner = world.join(first, persistent(V5, "pump"));
@@ -159,12 +137,76 @@ fn sessions_have_owners() {
         world.advance(2000);
         let other = world.connect(second, persistent(V5, "pump"));
         let told = world.told(other);
-        assert!(told.starts_with(offline), "{profile:?}: {told}");
+        assert!(told.starts_with(expected), "{profile:?}: {told}");
+        assert_eq!(told.contains("secret=s"), expected == RESUMED, "{told}");
+        world.disk.check();
+    }
+}
+
+/// A session of `holder` that waits with one message, and what a stranger is told who asks for it.
+fn asked_for_by_a_stranger(world: &mut World, holder: &Device) -> String {
+    let owner = world.join(holder, persistent(V5, "pump"));
+    world.subscribe(owner, "secret", 1);
+    world.send(owner, &disconnect());
+    let sender = world.join(&Device::new("s"), clean(V5, "s"));
+    world.send(sender, &Packet::Publish(publish("secret", "s", 1, 1)));
+    let other = world.connect(&Device::new("other"), clean(V5, "pump"));
+    world.told(other)
+}
+
+// tests aws-iot [MQ-11]
+#[test]
+fn a_session_that_waits_is_not_destroyed_by_another() {
+    let holder = Device::new("d");
+    for crashes in [false, true] {
+        let mut world = World::standard();
         assert_eq!(
-            told.contains("secret=s"),
-            offline.contains("present"),
-            "{told}"
+            asked_for_by_a_stranger(&mut world, &holder),
+            "CONNACK(0x85)"
         );
+        assert_eq!(world.core.counters().other_owner_refused, 1);
+        if crashes {
+            world.crash();
+            let other = world.connect(&Device::new("other"), persistent(V3, "pump"));
+            assert_eq!(world.told(other), "CONNACK(0x02)");
+        }
+        let owner = world.connect(&holder, persistent(V5, "pump"));
+        assert_eq!(world.told(owner), "CONNACK(0x00,present) secret=s@1#1");
+    }
+    // It waits for an hour.
+    for (ms, told) in [(3_599_999, "CONNACK(0x85)"), (3_600_000, "CONNACK(0x00)")] {
+        let mut world = World::standard();
+        asked_for_by_a_stranger(&mut world, &holder);
+        world.advance(ms);
+        let other = world.connect(&Device::new("other"), clean(V5, "pump"));
+        assert_eq!(world.told(other), told, "{ms}");
+    }
+}
+
+// tests aws-iot [MQ-11]
+#[test]
+fn who_lets_nobody_in_any_more_holds_no_client_id() {
+    let thing = Device::new("d").thing("pump", false);
+    for (holder, freed) in [(Device::new("d"), true), (thing, false)] {
+        let mut world = World::standard();
+        asked_for_by_a_stranger(&mut world, &holder);
+        let doubts = std::mem::take(&mut world.doubts);
+        assert_eq!(doubts.len(), usize::from(freed));
+        for doubt in &doubts {
+            world.core.vacate(world.now, doubt);
+            world.turn();
+        }
+        let expected = if freed {
+            "CONNACK(0x00)"
+        } else {
+            "CONNACK(0x85)"
+        };
+        let other = world.connect(&Device::new("other"), clean(V5, "pump"));
+        assert_eq!(world.told(other), expected);
+        for doubt in &doubts {
+            world.core.vacate(world.now, doubt);
+        }
+        assert!(!world.is_closed(other) || !freed, "the newcomer's stays");
         world.disk.check();
     }
 }
