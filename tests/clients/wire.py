@@ -257,8 +257,10 @@ class Wire:
         return self.next_of(SUBACK).codes
 
     def publish(self, topic, payload=b"x", qos=1, **options):
-        """The reason code of PUBACK; `None` when the server ended the connection."""
+        """The reason code of PUBACK or PUBREC; `None` when the server ended the connection."""
         answer = self.ask(publish(topic, payload, qos, version=self.version, **options))
+        while answer and answer.kind == PUBLISH:
+            answer = self.next()
         return answer.code if answer and answer.kind in (PUBACK, PUBREC) else None
 
     def lives(self):
