@@ -17,7 +17,7 @@ import wire
 from conftest import ACCOUNT, EVERYTHING, eventually
 from scenario import authority, csr, leaf, openssl
 from test_paho import Client
-from wire import (CONNACK, DISCONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Closed, Wire,
+from wire import (CONNACK, DISCONNECT, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Wire,
                   acknowledge, connect, ended_within, number, packet, publish, subscribe, text, u16)
 
 def cases(**named):
@@ -66,7 +66,7 @@ class Bystanders:
         self.writer = Client(device, client_id=f"{device.name}-writer").connect()
         assert self.reader.subscribe("beside/t") == [1]
 
-    def speak(self, count=5):
+    def speak(self, count=1):
         for _ in range(count):
             assert self.writer.publish("beside/t", str(self.told)) in (0, 16)
             self.told += 1
