@@ -290,3 +290,29 @@ def test_a_refused_certificate_is_logged_with_its_fingerprint(platform, iot, new
     data = platform.client("iot-data")
     with pytest.raises(data.exceptions.ResourceNotFoundException):
         data.get_connection(clientId=device.name)
+
+
+# tests aws-iot [PL-42] [MQ-96]
+@pytest.mark.parametrize("effect, allowed", [("Allow", {"cmd/x"}), ("Deny", {"other/x"})])
+def test_a_user_sends_directly_on_some_topics_only(platform, new_device, unique, effect, allowed):
+    iam, name = platform.client("iam"), unique("operator")
+    statements = [{"Effect": effect, "Action": "iot:SendDirectMessage", "Resource": "*",
+                   "Condition": {"StringLike": {"iot:Topic": "cmd/*"}}}]
+    if effect == "Deny":
+        statements.append({"Effect": "Allow", "Action": "iot:*", "Resource": "*"})
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(
+        {"Version": "2012-10-17", "Statement": statements}))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    data = platform.client("iot-data", aws_access_key_id=key["AccessKeyId"],
+                           aws_secret_access_key=key["SecretAccessKey"])
+    device = new_device(*EVERYTHING)
+    client = Client(device).connect()
+    for topic in ("cmd/x", "other/x"):
+        send = lambda: data.send_direct_message(clientId=device.name, topic=topic, payload=b"x")
+        if topic in allowed:
+            send()
+        else:
+            with pytest.raises(data.exceptions.ForbiddenException):
+                send()
+    eventually(lambda: [message.topic for message in client.received] == list(allowed), "the message")

@@ -254,7 +254,12 @@ impl Gateway {
             return Ok(Permit::after_authorization());
         }
         let now = self.storage.clock().now();
-        let context = authorize::context(caller, &request.input, now, &self.scope);
+        let mut context = authorize::context(caller, &request.input, now, &self.scope);
+        for (key, member) in &request.served.operation.condition_keys {
+            if let Some(text) = request.input.get(member).and_then(Value::as_str) {
+                context.insert((*key).to_owned(), vec![text.to_owned()]);
+            }
+        }
         match authorize::identity(caller, questions, &context) {
             Ok(()) => Ok(Permit::after_authorization()),
             Err(refused) => Err(self.refused(request, &refused)),

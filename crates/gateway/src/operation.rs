@@ -147,6 +147,8 @@ pub struct Operation {
     pub(crate) templates: Vec<ResourceTemplate>,
     pub(crate) resources: Option<Box<Resources>>,
     pub(crate) further: Vec<FurtherAction>,
+    /// Condition keys and the input members that are their values.
+    pub(crate) condition_keys: Vec<(&'static str, &'static str)>,
     pub(crate) any_caller: bool,
     pub(crate) or_caller: bool,
     pub(crate) recorded: bool,
@@ -261,6 +263,7 @@ impl Operation {
             templates: vec![ResourceTemplate::new(resource)],
             resources: None,
             further: Vec::new(),
+            condition_keys: Vec::new(),
             any_caller: false,
             or_caller: false,
             recorded: false,
@@ -297,6 +300,13 @@ impl Operation {
     #[must_use]
     pub fn also(mut self, action: &'static str, when: fn(&Value) -> bool) -> Self {
         self.further.push(FurtherAction { action, when });
+        self
+    }
+
+    /// A condition key of identity policies, `iot:Topic`, whose value is the input's `member`.
+    #[must_use]
+    pub fn condition_key(mut self, key: &'static str, member: &'static str) -> Self {
+        self.condition_keys.push((key, member));
         self
     }
 

@@ -22,16 +22,20 @@ const PATIENCE_S_MAX: u64 = 50;
 
 pub(super) fn operations(broker: &Broker) -> Vec<Operation> {
     let broker = broker.clone();
-    vec![Operation::asynchronous(
-        "iot-data",
-        "SendDirectMessage",
-        "client/{clientId}",
-        Mutation::Yes,
-        move |call: AsyncCall, input: Input| {
-            let broker = broker.clone();
-            Box::pin(async move { send(&broker, &call, input).await })
-        },
-    )]
+    vec![
+        Operation::asynchronous(
+            "iot-data",
+            "SendDirectMessage",
+            "client/{clientId}",
+            Mutation::Yes,
+            move |call: AsyncCall, input: Input| {
+                let broker = broker.clone();
+                Box::pin(async move { send(&broker, &call, input).await })
+            },
+        )
+        // spec aws-iot [PL-42]
+        .condition_key("iot:Topic", "topic"),
+    ]
 }
 
 #[derive(Deserialize)]
