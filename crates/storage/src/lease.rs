@@ -67,10 +67,13 @@ pub(crate) fn held_by(
     match database {
         Database::Sqlite(path) => Ok(file_held_by(&beside(path))),
         Database::Postgres(_) => {
-            // A lock on one number shows its upper and lower half.
+            // A lock on one number shows its upper and lower half, and those of every database of
+            // the server are listed.
             let sql = "SELECT holder FROM node_lease WHERE id = 1 AND EXISTS (SELECT 1 \
                        FROM pg_locks WHERE locktype = 'advisory' AND granted \
-                       AND classid::bigint * 4294967296 + objid::bigint = ?1)";
+                       AND classid::bigint * 4294967296 + objid::bigint = ?1 \
+                       AND database = (SELECT oid FROM pg_database \
+                       WHERE datname = current_database()))";
             let rows = engine.query(sql, &params![LEASE_LOCK])?;
             Ok(rows
                 .first()
