@@ -238,6 +238,7 @@ IDENTITY = [
      lambda out, s: s.update(key=out["AccessKey"]["AccessKeyId"])),
     ("iam", "ListAccessKeys", lambda s: dict(UserName=s.user),
      lists("AccessKeyMetadata", lambda s: s.key, "AccessKeyId")),
+    ("iam", "GetAccessKeyLastUsed", lambda s: dict(AccessKeyId=s.key), has(UserName=lambda s: s.user)),
     ("iam", "UpdateAccessKey", lambda s: dict(UserName=s.user, AccessKeyId=s.key, Status="Inactive"), nothing),
     ("iam", "DeleteAccessKey", lambda s: dict(UserName=s.user, AccessKeyId=s.key), nothing),
     ("iam", "PutUserPolicy", lambda s: dict(UserName=s.user, PolicyName="p", PolicyDocument=DOCUMENT), nothing),

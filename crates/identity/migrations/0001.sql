@@ -10,7 +10,10 @@ CREATE TABLE iam_access_keys (
     user_id TEXT NOT NULL,
     secret BLOB NOT NULL,
     active BIGINT NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    -- Both absent until the key is used.
+    used_at BIGINT,
+    used_service TEXT
 );
 CREATE INDEX iam_access_keys_by_user ON iam_access_keys (user_id, access_key_id);
 CREATE TABLE iam_roles (

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway::{CallerIdentity, CallerKind, Credential, Credentials};
-use model::{ApiError, Scope};
+use model::{ApiError, Scope, Timestamp};
 use policy::{Dialect, Document, NamedPolicy};
 use storage::Tx;
 use zeroize::Zeroizing;
@@ -13,6 +13,7 @@ use crate::inline_policies::POLICIES_MAX;
 use crate::roles::role_arn;
 use crate::sessions::{SECRET_SEALED_FOR, TOKEN_SEALED_FOR, session_arn};
 use crate::store::InlinePolicy;
+use crate::usage::Usage;
 use crate::users::user_arn;
 use crate::{keys, store, tags};
 
@@ -20,12 +21,13 @@ use crate::{keys, store, tags};
 #[derive(Clone, Debug)]
 pub struct IdentityCredentials {
     scope: Scope,
+    usage: Usage,
 }
 
 impl IdentityCredentials {
-    /// Credentials of the account in `scope`.
-    pub fn new(scope: Scope) -> Self {
-        Self { scope }
+    /// Credentials of the account in `scope`, whose uses are noted in `usage`.
+    pub fn new(scope: Scope, usage: Usage) -> Self {
+        Self { scope, usage }
     }
 
     fn of_user(&self, tx: &mut Tx<'_>, key_id: &str) -> Result<Option<Credential>, ApiError> {
@@ -121,5 +123,9 @@ impl Credentials for IdentityCredentials {
         } else {
             self.of_user(tx, key_id)
         }
+    }
+
+    fn used(&self, key_id: &str, service: &str, at: Timestamp) {
+        self.usage.note(key_id, service, at);
     }
 }

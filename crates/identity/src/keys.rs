@@ -1,4 +1,5 @@
-//! Access keys: CreateAccessKey, ListAccessKeys, UpdateAccessKey, DeleteAccessKey.
+//! Access keys: CreateAccessKey, ListAccessKeys, UpdateAccessKey, DeleteAccessKey,
+//! GetAccessKeyLastUsed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::error::{invalid_input, limit, no_such};
 use crate::lists::{Next, Page};
 use crate::store::{self, Key, User};
+use crate::usage::Usage;
 use crate::users::{Nothing, named_or_caller, unique_id};
 
 /// Access keys of one user: enough to rotate, as on AWS.
@@ -18,9 +20,14 @@ const KEYS_MAX: usize = 2;
 /// What binds a sealed secret to its place.
 pub(crate) const SEALED_FOR: &str = "iam_access_keys.secret";
 
-pub(crate) fn operations() -> Vec<Operation> {
+pub(crate) fn operations(usage: &Usage) -> Vec<Operation> {
     const USER: &str = "iam:user/{UserName}";
+    let usage = usage.clone();
     vec![
+        // The key alone does not say whose it is, so only a policy as wide as `*` allows it.
+        Operation::read("iam", "GetAccessKeyLastUsed", "*", move |call, input| {
+            last_used(call, &usage, input)
+        }),
         Operation::write("iam", "CreateAccessKey", USER, create).or_caller(),
         Operation::read("iam", "ListAccessKeys", USER, list).or_caller(),
         Operation::write("iam", "UpdateAccessKey", USER, update)
@@ -189,4 +196,52 @@ fn delete(call: &mut Call<'_, '_>, input: OneKey) -> Result<Nothing, ApiError> {
     let key = key_of(call, &input)?;
     store::delete_key(call.tx, &key.id)?;
     Ok(Nothing {})
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetLastUsed {
+    access_key_id: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LastUsed {
+    user_name: String,
+    access_key_last_used: LastUse,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LastUse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_date: Option<f64>,
+    service_name: String,
+    region: String,
+}
+
+/// A key that was never used has no date, and `N/A` for service and region, as on AWS.
+fn last_used(
+    call: &mut Call<'_, '_>,
+    usage: &Usage,
+    input: GetLastUsed,
+) -> Result<LastUsed, ApiError> {
+    let id = &input.access_key_id;
+    let unknown = || ApiError::access_denied(format!("There is no access key {id} here"));
+    let (key, _) = store::key_by_id(call.tx, id)?.ok_or_else(unknown)?;
+    let user = store::user_by_id(call.tx, &key.user_id)?.ok_or_else(unknown)?;
+    let last = match usage.of(id) {
+        Some(noted) => Some(noted),
+        None => store::key_last_used(call.tx, id)?,
+    };
+    let never = "N/A";
+    let region = last.as_ref().map_or(never, |_| call.scope.region.as_str());
+    Ok(LastUsed {
+        user_name: user.name,
+        access_key_last_used: LastUse {
+            region: region.to_owned(),
+            last_used_date: last.as_ref().map(|last| last.at.epoch_seconds()),
+            service_name: last.map_or_else(|| never.to_owned(), |last| last.service),
+        },
+    })
 }

@@ -26,6 +26,7 @@ mod sessions;
 mod store;
 mod tags;
 mod trust;
+mod usage;
 mod users;
 
 use gateway::Operation;
@@ -34,6 +35,7 @@ use storage::Migration;
 pub use administrator::{AccessKey, create_administrator, new_administrator_key};
 pub use credentials::IdentityCredentials;
 pub use sessions::forget_expired_sessions;
+pub use usage::Usage;
 
 /// The tables of this capability.
 pub const MIGRATIONS: &[Migration] = &[Migration {
@@ -42,11 +44,12 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     sql: include_str!("../migrations/0001.sql"),
 }];
 
-/// Every operation of `iam` and `sts` that is served.
-pub fn operations() -> Vec<Operation> {
+/// Every operation of `iam` and `sts` that is served; `usage` is the one that the credentials note
+/// into.
+pub fn operations(usage: &Usage) -> Vec<Operation> {
     let parts = [
         users::operations(),
-        keys::operations(),
+        keys::operations(usage),
         roles::operations(),
         inline_policies::operations(),
         tags::operations(),

@@ -6,6 +6,7 @@ use model::{ApiError, Timestamp};
 use storage::{Row, StorageError, Tx, params};
 
 use crate::tags::{self, Tag};
+use crate::usage::Use;
 
 /// A user.
 #[derive(Clone, Debug)]
@@ -165,6 +166,23 @@ pub(crate) fn key_by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<(Key, Vec<u8
     one(tx.query_one(sql, &params![id])?, |row| {
         Ok((key(row)?, row.blob(4)?))
     })
+}
+
+/// The last use of a key that was written.
+pub(crate) fn key_last_used(tx: &mut Tx<'_>, id: &str) -> Result<Option<Use>, ApiError> {
+    let sql = "SELECT used_at, used_service FROM iam_access_keys WHERE access_key_id = ?1";
+    let Some(row) = tx.query_one(sql, &params![id])? else {
+        return Ok(None);
+    };
+    let (at, service) = (row.opt_time(0)?, row.opt_text(1)?);
+    Ok(at.zip(service).map(|(at, service)| Use { at, service }))
+}
+
+/// Writes the last use of a key; temporary ones have no row, and none is written.
+pub(crate) fn key_used(tx: &mut Tx<'_>, id: &str, last: &Use) -> Result<u64, ApiError> {
+    let sql = "UPDATE iam_access_keys SET used_at = ?2, used_service = ?3 \
+               WHERE access_key_id = ?1";
+    Ok(tx.execute(sql, &params![id, last.at, &last.service])?)
 }
 
 pub(crate) fn insert_key(tx: &mut Tx<'_>, key: &Key, secret: &[u8]) -> Result<(), ApiError> {

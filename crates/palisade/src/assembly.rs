@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use broker::{Broker, BrokerOptions};
 use gateway::{DenialLimits, Denials, Gateway, GatewayOptions, Metrics, Route};
-use identity::IdentityCredentials;
+use identity::{IdentityCredentials, Usage};
 use model::{Clock, SystemClock, Timestamp};
 use pki::KeyKind;
 use pki::authority::SanName;
@@ -95,6 +95,8 @@ pub(crate) struct Platform {
     pub(crate) installation: Arc<Installation>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) broker: Broker,
+    /// When access keys were last used, until it is written.
+    pub(crate) usage: Usage,
     pub(crate) metrics: Metrics,
     /// Chain and key of every listener.
     pub(crate) identity: ServerIdentity,
@@ -124,6 +126,7 @@ pub(crate) fn assemble(
     let metrics = Metrics::new();
     let denials = Denials::new(Arc::clone(storage.clock()), DenialLimits::default());
     let documents = Arc::new(Documents::default());
+    let usage = Usage::default();
     let broker = Broker::new(BrokerOptions {
         config: config.broker.clone(),
         scope: installation.scope.clone(),
@@ -142,7 +145,7 @@ pub(crate) fn assemble(
         .limits(config.profile)
         .context("a setting below `registry.`")?;
     let operations = [
-        identity::operations(),
+        identity::operations(&usage),
         registry::operations(&registry_ports(config, limits, documents)),
         certificates::operations(&certificate_ports(config, limits, &installation)),
         broker.operations(),
@@ -152,7 +155,10 @@ pub(crate) fn assemble(
         scope: installation.scope.clone(),
         profile: config.profile,
         operations: operations.into_iter().flatten().collect(),
-        credentials: Arc::new(IdentityCredentials::new(installation.scope.clone())),
+        credentials: Arc::new(IdentityCredentials::new(
+            installation.scope.clone(),
+            usage.clone(),
+        )),
         device_policy: Some(broker.device_policy()),
         denials,
         hosts: names.iter().map(SanName::to_string).collect(),
@@ -166,6 +172,7 @@ pub(crate) fn assemble(
         installation: Arc::new(installation),
         gateway,
         broker,
+        usage,
         metrics,
         identity,
         names,

@@ -151,3 +151,40 @@ fn keys_are_listed_by_pages() {
         world.check_markers("ListAccessKeys", &bob, Some(&eve));
     });
 }
+
+fn last_used(world: &World, key: &str) -> Value {
+    let found = world.ok("GetAccessKeyLastUsed", json!({"AccessKeyId": key}));
+    assert_eq!(found["UserName"], "bob");
+    found["AccessKeyLastUsed"].clone()
+}
+
+#[test]
+fn a_key_says_when_it_was_last_used() {
+    each_world(|world| {
+        world.ok("CreateUser", json!({"UserName": "bob"}));
+        let made = create(world, "bob");
+        let key = text(&made["AccessKeyId"]);
+        assert_eq!(
+            last_used(world, key),
+            json!({"ServiceName": "N/A", "Region": "N/A"})
+        );
+
+        let used = |seconds: f64, service: &str| json!({"LastUsedDate": seconds, "ServiceName": service, "Region": "us-east-1"});
+        world.use_key(key, "iot", 100);
+        assert_eq!(last_used(world, key), used(100.0, "iot"), "noted");
+        assert_eq!(world.write_usage(), 1);
+        assert_eq!(world.write_usage(), 0, "written once");
+        assert_eq!(last_used(world, key), used(100.0, "iot"), "written");
+        world.use_key(key, "iam", 200);
+        assert_eq!(last_used(world, key), used(200.0, "iam"), "the newest");
+        world.use_key("ASIAWITHOUTAROW", "iot", 300);
+        assert_eq!(world.write_usage(), 1, "temporary keys have no row");
+        let unknown = json!({"AccessKeyId": "AKIAUNKNOWNUNKNOWN12"});
+        world.fails(
+            "GetAccessKeyLastUsed",
+            unknown,
+            "AccessDeniedException",
+            "no access key",
+        );
+    });
+}

@@ -8,7 +8,7 @@ use gateway::{
     Caller, CallerIdentity, Credential, Credentials, DenialLimits, Denials, Gateway,
     GatewayOptions, Limits, Metrics,
 };
-use identity::IdentityCredentials;
+use identity::{IdentityCredentials, Usage};
 use model::{AccountId, ApiError, ManualClock, Profile, Region, Scope, Timestamp};
 use serde_json::{Value, json};
 use storage::{Migration, Storage, Urgency, params};
@@ -22,6 +22,7 @@ pub(crate) struct World {
     pub(crate) administrator: Caller,
     pub(crate) storage: Storage,
     clock: Arc<ManualClock>,
+    usage: Usage,
     gateway: Gateway,
     runtime: Runtime,
 }
@@ -59,12 +60,13 @@ pub(crate) fn each_world(test: impl Fn(&World)) {
 impl World {
     /// `key` is an access key of the administrator.
     pub(crate) fn open(storage: Storage, clock: Arc<ManualClock>, key: &str) -> Self {
+        let usage = Usage::default();
         let gateway = Gateway::new(GatewayOptions {
             storage: storage.clone(),
             scope: scope(),
             profile: Profile::Standard,
-            operations: identity::operations(),
-            credentials: Arc::new(IdentityCredentials::new(scope())),
+            operations: identity::operations(&usage),
+            credentials: Arc::new(IdentityCredentials::new(scope(), usage.clone())),
             device_policy: None,
             denials: Denials::new(Arc::clone(storage.clock()), DenialLimits::default()),
             hosts: vec!["localhost".to_owned()],
@@ -76,6 +78,7 @@ impl World {
             administrator: caller(key, find(&storage, key).unwrap().caller),
             storage,
             clock,
+            usage,
             gateway: gateway.unwrap(),
             runtime: runtime.unwrap(),
         }
@@ -272,6 +275,17 @@ impl World {
         self.runtime.block_on(self.gateway.flush());
     }
 
+    /// As the gateway tells of a request proven to be signed with `key`.
+    pub(crate) fn use_key(&self, key: &str, service: &str, seconds: i64) {
+        let credentials = IdentityCredentials::new(scope(), self.usage.clone());
+        credentials.used(key, service, Timestamp::from_seconds(seconds));
+    }
+
+    pub(crate) fn write_usage(&self) -> u64 {
+        let write = self.usage.write(&self.storage);
+        self.runtime.block_on(write).unwrap()
+    }
+
     pub(crate) fn forget_expired_sessions(&self) -> u64 {
         let forget = identity::forget_expired_sessions(&self.storage, self.now());
         self.runtime.block_on(forget).unwrap()
@@ -279,7 +293,10 @@ impl World {
 }
 
 fn find(storage: &Storage, key: &str) -> Option<Credential> {
-    let (credentials, key) = (IdentityCredentials::new(scope()), key.to_owned());
+    let (credentials, key) = (
+        IdentityCredentials::new(scope(), Usage::default()),
+        key.to_owned(),
+    );
     storage
         .read_blocking(move |tx| credentials.find(tx, &key))
         .unwrap()

@@ -136,6 +136,9 @@ async fn serve(
     platform.gateway.shutdown();
     broker.shutdown(STOP_PATIENCE).await;
     platform.gateway.flush().await;
+    if let Err(error) = platform.usage.write(&platform.storage).await {
+        tracing::warn!(error = %error, "the last use of access keys was not written");
+    }
     tasks.shutdown().await;
     Ok(())
 }
@@ -164,7 +167,12 @@ fn tasks(
     tasks.spawn(listeners::operator(operator, plane));
     tasks.spawn(background(Arc::clone(gateway)));
     let (storage, gateway) = (storage.clone(), Arc::clone(gateway));
-    tasks.spawn(reconcile(storage, gateway, broker.handle()));
+    tasks.spawn(reconcile(
+        storage,
+        gateway,
+        broker.handle(),
+        platform.usage.clone(),
+    ));
     Ok(tasks)
 }
 
@@ -230,7 +238,12 @@ async fn background(gateway: Arc<gateway::Gateway>) {
 }
 
 /// One path for the happy case and for recovery: what is due is due, whenever we look.
-async fn reconcile(storage: Storage, gateway: Arc<gateway::Gateway>, broker: broker::Broker) {
+async fn reconcile(
+    storage: Storage,
+    gateway: Arc<gateway::Gateway>,
+    broker: broker::Broker,
+    usage: identity::Usage,
+) {
     let mut ticks = tokio::time::interval(RECONCILE_EVERY);
     loop {
         ticks.tick().await;
@@ -245,6 +258,7 @@ async fn reconcile(storage: Storage, gateway: Arc<gateway::Gateway>, broker: bro
                 identity::forget_expired_sessions(&storage, now).await,
             ),
             ("connection history", broker.reconcile(now).await),
+            ("use of access keys", usage.write(&storage).await),
         ];
         for (what, outcome) in outcomes {
             match outcome {
