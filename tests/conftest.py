@@ -1,4 +1,4 @@
-"""Real clients against the real binary: what every test here stands on.
+"""Real clients against the real binary: what every test below this folder stands on.
 
 One platform is started for the whole run, on loopback, on ports the system picks, in a directory
 of its own. Every call that boto3 makes is noted, so that docs/operations.md can name the test of
@@ -23,7 +23,7 @@ import botocore.config
 import botocore.session
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 BINARY = pathlib.Path(os.environ.get("PALISADE_TEST_BINARY", ROOT / "target/debug/palisade"))
 RECORD = ROOT / ".build" / "operations.json"
 ACCOUNT = "111122223333"
