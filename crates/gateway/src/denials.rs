@@ -28,7 +28,9 @@ use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
 use crate::redaction::{value_without_private_keys, without_private_keys};
+use late::Late;
 
+mod late;
 mod operations;
 mod store;
 
@@ -200,6 +202,7 @@ struct State {
     of_principal: HashMap<String, usize>,
     next_order: u64,
     lost: u64,
+    late: Late,
 }
 
 impl fmt::Debug for Denials {
@@ -239,6 +242,17 @@ impl Denials {
         id
     }
 
+    /// Counts `times` more refusals under the id that [`Denials::record`] gave the first of them: a
+    /// door that remembers what it refused need not form the same report for each.
+    pub fn repeat(&self, door: Door, id: &str, times: u64) {
+        let now = self.0.clock.now();
+        let labels = DoorLabels::from(door);
+        self.0.counted.get_or_create(&labels).inc_by(times);
+        let id = DenialId(id.into());
+        self.state().repeat(id, times, now, &self.0.limits);
+        self.0.wake.notify_one();
+    }
+
     /// Adds the count of reports, by door, to the metrics of the process.
     pub(crate) fn register(&self, metrics: &Metrics) {
         let help = "Refusals by policy, by the door that refused";
@@ -260,6 +274,7 @@ impl Denials {
         loop {
             let batch = Arc::new(self.state().unwritten(FLUSH_BATCH));
             if batch.is_empty() {
+                self.flush_late(storage).await?;
                 let now = self.0.clock.now();
                 self.state().forget_old(now, self.0.limits.window);
                 return Ok(());
@@ -329,6 +344,18 @@ impl State {
             self.evict_oldest();
         }
         self.insert(key, denial, now)
+    }
+
+    /// Counts repeats of a record, which may be out of memory by now.
+    fn repeat(&mut self, id: DenialId, times: u64, now: Timestamp, limits: &DenialLimits) {
+        match self.records.get_mut(&id) {
+            Some(held) => {
+                held.record.count += times;
+                held.record.last_at = now;
+            }
+            None if self.late.add(id, times, now, limits.in_memory) => (),
+            None => self.lost += 1,
+        }
     }
 
     /// Counts a repeat of a record that is still in its window.

@@ -38,6 +38,21 @@ pub(super) fn put(tx: &mut Tx<'_>, record: &DenialRecord) -> Result<(), StorageE
     Ok(())
 }
 
+/// Adds to the count of a record; nothing, when it is there no more.
+pub(super) fn add(
+    tx: &mut Tx<'_>,
+    id: &str,
+    times: u64,
+    at: Timestamp,
+) -> Result<(), StorageError> {
+    let times = i64::try_from(times).unwrap_or(i64::MAX);
+    tx.execute(
+        "UPDATE denials SET repeats = repeats + ?2, last_at = ?3 WHERE id = ?1",
+        &params![id, times, at],
+    )?;
+    Ok(())
+}
+
 /// The record of `id`.
 pub(super) fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<DenialRecord>, StorageError> {
     tx.query_one(

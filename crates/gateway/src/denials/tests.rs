@@ -65,6 +65,34 @@ fn repeats_coalesce_within_their_window() {
 }
 
 #[test]
+fn repeats_are_counted_by_the_id_in_memory_and_after() {
+    each_database_and_clock(crate::MIGRATIONS, |storage, _| {
+        let (clock, denials) = manual();
+        let id = denials.record(denial("p", "a", "r"));
+        clock.advance(Duration::from_secs(1));
+        denials.repeat(Door::Mqtt, id.as_str(), 41);
+        let record = held(&denials, &id);
+        assert_eq!((record.count, record.last_at), (42, clock.now()));
+        run(denials.flush(storage)).unwrap();
+        clock.advance(LIMITS.window);
+        run(denials.flush(storage)).unwrap();
+        assert!(denials.in_memory(&id).is_none(), "its window is over");
+        denials.repeat(Door::Mqtt, id.as_str(), 7);
+        denials.repeat(Door::Mqtt, id.as_str(), 1);
+        run(denials.flush(storage)).unwrap();
+        run(denials.flush(storage)).unwrap();
+        let record = stored(storage, &id).unwrap();
+        assert_eq!((record.count, record.last_at), (50, clock.now()));
+        assert_eq!(denials.lost(), 0);
+        for unknown in 0..=LIMITS.in_memory {
+            denials.repeat(Door::Mqtt, &format!("unknown{unknown}"), 1);
+        }
+        assert_eq!(denials.lost(), 1, "what waits is bounded");
+        run(denials.flush(storage)).unwrap();
+    });
+}
+
+#[test]
 fn one_principal_cannot_push_out_others() {
     let (_, denials) = manual();
     let mine = denials.record(denial("me", "a", "r"));
