@@ -36,6 +36,7 @@ mod propagate;
 mod publish;
 mod rate;
 mod receive;
+mod refusals;
 mod restore;
 mod rests_on;
 mod retained;
@@ -65,11 +66,12 @@ use mqtt::{Packet, ReasonCode};
 
 pub(crate) use arena::Key;
 pub(crate) use connection::{Connection, Peer};
-pub(crate) use enforce::{DenialBook, Grounds, Principal};
+pub(crate) use enforce::{Grounds, Principal};
 pub(crate) use journal::Batch;
 pub(crate) use manage::{ApiPublish, ConnectionSummary, Direct, DirectOutcome, PublishRefusal};
 pub(crate) use rate::Bucket;
 pub(crate) use receive::Reading;
+pub(crate) use refusals::DenialBook;
 pub(crate) use rests_on::{RestsOn, concerns};
 pub(crate) use review::Reviewed;
 
@@ -81,6 +83,7 @@ use images::Images;
 use journal::Journal;
 use message::Ledger;
 use presence::Presences;
+use refusals::Telling;
 use retained::Retained;
 use session::{Session, SubscriptionOptions};
 use shared::{Dice, Group};
@@ -223,6 +226,7 @@ pub(crate) struct Core {
     targets: Vec<(Target, SubscriptionOptions)>,
     images: Images,
     counters: Counters,
+    telling: Telling,
 }
 
 impl Core {
@@ -259,6 +263,7 @@ impl Core {
             targets: Vec::new(),
             images: Images::default(),
             counters: Counters::default(),
+            telling: Telling::default(),
             settings,
         };
         core.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
@@ -401,6 +406,7 @@ impl Core {
             }
         }
         self.images.clear();
+        self.arrange_telling(now);
     }
 
     /// Notes that `connection` has output; cuts it when it has too much.

@@ -5,6 +5,7 @@
 //! table goes with the authorizer, which is replaced whenever a fact changes, so that no verdict
 //! outlives what it rests on.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use mqtt::TopicName;
 use policy::{Authorizer, DeviceAction, Facts, Hardening, Request, Resource, Verdict};
 
 use super::message::hash;
+use super::refusals::{DenialBook, Detail, Refusals};
 
 /// Proof that something may be done with one topic or filter.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Cleared {
 #[derive(Debug)]
 pub(crate) struct Refused {
     /// Where the refusal can be looked up.
-    pub(crate) denial_id: String,
+    pub(crate) denial_id: Rc<str>,
 }
 
 impl Refused {
@@ -41,9 +43,6 @@ impl Refused {
         format!("not authorized; denial id {}", self.denial_id)
     }
 }
-
-/// Takes refusals down and names them.
-pub(crate) type DenialBook = Rc<dyn Fn(Denial) -> String>;
 
 /// Who is behind a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +57,8 @@ pub(crate) struct Access {
     /// What the policies were compiled for; compiled again from it when facts change.
     connection: policy::Connection,
     remembered: [Option<Remembered>; REMEMBERED],
+    /// What was refused of late, so that repeats cost no more than what is allowed.
+    refusals: RefCell<Option<Box<Refusals>>>,
 }
 
 impl std::fmt::Debug for Access {
@@ -112,6 +113,7 @@ impl Access {
             authorizer,
             connection,
             remembered: [const { None }; REMEMBERED],
+            refusals: RefCell::default(),
         }
     }
 
@@ -169,7 +171,8 @@ impl Access {
         cleared
     }
 
-    /// Takes a refusal down: who, what, and every statement that decided.
+    /// Takes a refusal down: who, what, and every statement that decided; or counts it, when the
+    /// same was refused before.
     pub(crate) fn refuse(
         &self,
         book: &DenialBook,
@@ -178,30 +181,54 @@ impl Access {
         resource: Resource<'_>,
         now: Timestamp,
     ) -> Refused {
-        let explanation = self.authorizer.explain(&request(action, resource, now));
-        let verdict = match explanation.verdict {
-            Verdict::ExplicitDeny => "explicit-deny",
-            Verdict::ImplicitDeny | Verdict::Allowed => "implicit-deny",
+        let mut refusals = self.refusals.borrow_mut();
+        let refusals =
+            refusals.get_or_insert_with(|| Box::new(Refusals::new(book, principal, now)));
+        let form = |detail| self.denial(principal, action, resource, now, detail);
+        let denial_id = refusals.refused(action, resource, now, form);
+        Refused { denial_id }
+    }
+
+    /// Tells of the refusals that were only counted so far.
+    pub(super) fn tell_refusals(&self, now: Timestamp) {
+        if let Some(refusals) = &mut *self.refusals.borrow_mut() {
+            refusals.tell(now);
+        }
+    }
+
+    fn denial(
+        &self,
+        principal: &Principal,
+        action: DeviceAction,
+        resource: Resource<'_>,
+        now: Timestamp,
+        detail: Detail,
+    ) -> Denial {
+        let request = request(action, resource, now);
+        let (verdict, resource, explanation) = match detail {
+            Detail::Whole => {
+                let explanation = self.authorizer.explain(&request);
+                let text = serde_json::to_value(&explanation).unwrap_or_default();
+                (explanation.verdict, explanation.resource_arn, text)
+            }
+            Detail::ActionAlone => {
+                let verdict = self.authorizer.decide(&request);
+                (verdict, "*".to_owned(), serde_json::Value::Null)
+            }
         };
-        let denial_id = book(Denial {
+        Denial {
             door: Door::Mqtt,
             principal: principal.arn.clone(),
             client_id: self.connection.client_id.clone(),
             source_ip: Some(self.source_ip()),
             action: action.name().to_owned(),
-            resource: explanation.resource_arn.clone(),
-            verdict,
-            explanation: serde_json::to_value(&explanation).unwrap_or_default(),
-        });
-        tracing::info!(
-            decision = "deny",
-            principal = %principal.certificate,
-            action = action.name(),
-            resource = %explanation.resource_arn,
-            denial.id = %denial_id,
-            "policy decision"
-        );
-        Refused { denial_id }
+            resource,
+            verdict: match verdict {
+                Verdict::ExplicitDeny => "explicit-deny",
+                Verdict::ImplicitDeny | Verdict::Allowed => "implicit-deny",
+            },
+            explanation,
+        }
     }
 
     fn source_ip(&self) -> IpAddr {

@@ -6,6 +6,7 @@ mod deliver;
 mod disk;
 mod propagate;
 mod publish;
+mod refusals;
 mod retained;
 mod sessions;
 mod shared;
@@ -34,6 +35,7 @@ use policy::{
 };
 
 use super::enforce::Principal;
+use super::refusals::Book;
 use super::*;
 use crate::config::BrokerConfig;
 use crate::directory::{Known, PropagatingAttribute, Standing};
@@ -68,6 +70,22 @@ impl Client {
     }
 }
 
+struct TestBook {
+    denials: Rc<RefCell<Vec<Denial>>>,
+    repeats: Rc<RefCell<BTreeMap<String, u64>>>,
+}
+
+impl Book for TestBook {
+    fn record(&self, denial: Denial) -> String {
+        self.denials.borrow_mut().push(denial);
+        format!("d{}", self.denials.borrow().len())
+    }
+
+    fn repeat(&self, id: &str, times: u64) {
+        *self.repeats.borrow_mut().entry(id.to_owned()).or_default() += times;
+    }
+}
+
 pub(super) struct World {
     pub(super) core: Core,
     pub(super) now: Now,
@@ -75,6 +93,8 @@ pub(super) struct World {
     /// Whether ops reach the disk at once.
     pub(super) prompt_disk: bool,
     pub(super) denials: Rc<RefCell<Vec<Denial>>>,
+    /// Repeats told, by the id of the first.
+    pub(super) repeats: Rc<RefCell<BTreeMap<String, u64>>>,
     pub(super) confirmed: Vec<(u64, bool)>,
     pub(super) doubts: Vec<Doubt>,
     inbox: BTreeMap<Key<Connection>, BytesMut>,
@@ -98,7 +118,11 @@ impl World {
 
     pub(super) fn with(profile: Profile, config: &BrokerConfig) -> Self {
         let denials: Rc<RefCell<Vec<Denial>>> = Rc::default();
-        let book = Rc::clone(&denials);
+        let repeats = Rc::default();
+        let book = TestBook {
+            denials: Rc::clone(&denials),
+            repeats: Rc::clone(&repeats),
+        };
         let settings = Settings {
             limits: config.limits(profile).expect("settings in range"),
             grounds: Grounds {
@@ -112,10 +136,7 @@ impl World {
                     Profile::Aws => Hardening::aws(),
                 },
             },
-            denials: Rc::new(move |denial| {
-                book.borrow_mut().push(denial);
-                format!("d{}", book.borrow().len())
-            }),
+            denials: Rc::new(book),
             seed: 7,
         };
         let now = Now {
@@ -128,6 +149,7 @@ impl World {
             disk: Disk::default(),
             prompt_disk: true,
             denials,
+            repeats,
             confirmed: Vec::new(),
             doubts: Vec::new(),
             inbox: BTreeMap::new(),

@@ -21,6 +21,7 @@ pub(super) enum Timer {
     SessionExpiry(Key<Session>),
     Will(Key<Session>),
     Sweep,
+    Tell,
 }
 
 /// Something at a moment on the monotonic clock, for the heap of timers.
@@ -94,6 +95,7 @@ impl Core {
                 self.sweep(now);
                 self.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
             }
+            Timer::Tell => self.tell_refusals(now),
         }
     }
 

@@ -17,7 +17,7 @@ use tokio::task::{JoinSet, LocalSet};
 use super::connection::Patience;
 use super::socket::TlsSocket;
 use super::{Access, Shell};
-use crate::core::{Core, DenialBook, Grounds, Peer, Settings};
+use crate::core::{Core, Grounds, Peer, Settings};
 use crate::directory::{Directory, Standing};
 use crate::limits::Limits;
 use crate::metrics::Gauges;
@@ -172,13 +172,11 @@ async fn restored(options: &ThreadOptions) -> Result<Shell, StorageError> {
     // On a full disk the broker still has to start, or nothing could be revoked.
     let closed: Result<_, StorageError> = options.storage.write(Urgency::Containment, close).await;
     closed?;
-    let denials = options.denials.clone();
-    let book: DenialBook = Rc::new(move |denial| denials.record(denial).to_string());
     let clock = Arc::clone(options.storage.clock());
     let settings = Settings {
         limits: options.limits.clone(),
         grounds: Grounds::new(&options.scope, options.limits.profile),
-        denials: book,
+        denials: Rc::new(options.denials.clone()),
         seed: u64::from_ne_bytes(model::random_bytes()),
     };
     let now = crate::core::Now {
