@@ -77,6 +77,7 @@ pub(crate) use review::Reviewed;
 
 use crate::directory::Known;
 use crate::limits::Limits;
+use crate::negotiated::Tally;
 use arena::Arena;
 use gate::{EVERYTHING, Gated};
 use images::Images;
@@ -227,6 +228,7 @@ pub(crate) struct Core {
     images: Images,
     counters: Counters,
     telling: Telling,
+    negotiated: Tally,
 }
 
 impl Core {
@@ -264,6 +266,7 @@ impl Core {
             images: Images::default(),
             counters: Counters::default(),
             telling: Telling::default(),
+            negotiated: Tally::default(),
             settings,
         };
         core.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
@@ -283,6 +286,7 @@ impl Core {
         }
         let certificate = peer.principal.certificate.clone();
         let not_after = peer.not_after;
+        self.negotiated.begin(peer.negotiated);
         let key = self
             .connections
             .insert(Connection::new(peer, known, now.wall));
@@ -363,6 +367,11 @@ impl Core {
     /// What was counted since the start.
     pub(crate) fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What connections agreed on in TLS.
+    pub(crate) fn negotiated(&self) -> &Tally {
+        &self.negotiated
     }
 
     /// Live connections, those before CONNECT included.

@@ -27,6 +27,7 @@ mod device_policy;
 mod directory;
 mod limits;
 mod metrics;
+mod negotiated;
 mod operations;
 mod receipts;
 mod shell;

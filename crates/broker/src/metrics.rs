@@ -7,6 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::core::Core;
+use crate::negotiated::TlsMetrics;
 
 /// What the core counts, where it is read.
 #[derive(Clone, Debug, Default)]
@@ -27,11 +28,13 @@ pub(crate) struct Gauges {
     dropped_throttled: Counter,
     slow_readers_cut: Counter,
     other_owner_refused: Counter,
+    tls: TlsMetrics,
 }
 
 impl Gauges {
     pub(crate) fn register(metrics: &Metrics) -> Self {
         let of = Self::default();
+        of.tls.register(metrics);
         metrics.register(|registry| {
             for (name, help, gauge) in of.gauges() {
                 registry.register(name, help, gauge.clone());
@@ -85,6 +88,7 @@ impl Gauges {
             let inner: &AtomicU64 = counter.inner();
             inner.store(value, Ordering::Relaxed);
         };
+        self.tls.set(core.negotiated());
         let counted = core.counters();
         counter(&self.connects, counted.connects);
         counter(&self.connects_refused, counted.connects_refused);

@@ -25,6 +25,7 @@ use super::propagate::UserProperties;
 use super::rate::Bucket;
 use super::session::Session;
 use crate::directory::Known;
+use crate::negotiated::Negotiated;
 
 /// What the shell knows of a connection when it hands it over.
 #[derive(Clone, Debug)]
@@ -37,10 +38,8 @@ pub(crate) struct Peer {
     pub(crate) session_identifier: String,
     /// The name the client asked for in TLS.
     pub(crate) server_name: Option<String>,
-    /// `TLSv1_3`, `TLSv1_2`.
-    pub(crate) tls_version: String,
-    /// The key exchange group, such as `X25519MLKEM768`.
-    pub(crate) tls_group: String,
+    /// TLS version and key exchange group.
+    pub(crate) negotiated: Negotiated,
     /// When the certificate ends, and with it the connection.
     // spec aws-iot [1.6]
     pub(crate) not_after: Timestamp,

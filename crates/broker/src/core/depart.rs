@@ -24,6 +24,7 @@ impl Core {
             return;
         };
         self.forget_principal(&connection, key);
+        self.negotiated.end(connection.peer.negotiated);
         if connection.version() == Some(Version::V5)
             && let Some(code) = end.code
         {
@@ -321,8 +322,8 @@ pub(super) fn history_row(
         client_id: client_id.map(str::to_owned),
         thing: thing.map(str::to_owned),
         address: peer.address.ip().to_string(),
-        tls_version: peer.tls_version.clone(),
-        tls_group: peer.tls_group.clone(),
+        tls_version: peer.negotiated.version.as_str().to_owned(),
+        tls_group: peer.negotiated.group.as_str().to_owned(),
         connected_at,
         disconnected_at: None,
         reason: None,

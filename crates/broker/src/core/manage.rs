@@ -19,6 +19,7 @@ use super::enforce::{Cleared, topic_hash};
 use super::message::Terms;
 use super::session::{Owner, Session};
 use super::{Core, Doubt, End, Now};
+use crate::negotiated::Negotiated;
 
 /// A message of an API caller.
 #[derive(Clone, Debug)]
@@ -77,8 +78,7 @@ pub(crate) struct ConnectionSummary {
     pub(crate) subscriptions: usize,
     /// Messages that wait, those in flight included.
     pub(crate) waiting: usize,
-    pub(crate) tls_version: Option<String>,
-    pub(crate) tls_group: Option<String>,
+    pub(crate) negotiated: Option<Negotiated>,
 }
 
 /// One subscription in a list.
@@ -227,8 +227,7 @@ impl Core {
             version: session.version,
             subscriptions: session.subscriptions.len(),
             waiting: session.queue.len() + session.outbound.len(),
-            tls_version: peer.map(|peer| peer.tls_version.clone()),
-            tls_group: peer.map(|peer| peer.tls_group.clone()),
+            negotiated: peer.map(|peer| peer.negotiated),
         }
     }
 

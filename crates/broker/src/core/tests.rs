@@ -39,6 +39,7 @@ use super::refusals::Book;
 use super::*;
 use crate::config::BrokerConfig;
 use crate::directory::{Known, PropagatingAttribute, Standing};
+use crate::negotiated::{KeyExchange, Negotiated, TlsVersion};
 use disk::Disk;
 
 pub(super) const V3: Version = Version::V311;
@@ -230,8 +231,11 @@ impl World {
             principal: Rc::new(device.principal()),
             session_identifier: format!("00000000-0000-4000-8000-{:012}", self.opened),
             server_name: None,
-            tls_version: "TLSv1_3".into(),
-            tls_group: "X25519MLKEM768".into(),
+            negotiated: Negotiated {
+                version: TlsVersion::Tls13,
+                group: KeyExchange::X25519MlKem768,
+                resumed: false,
+            },
             not_after: device.not_after,
         };
         let known = Arc::new(device.known());

@@ -249,9 +249,11 @@ struct ListedConnection {
     #[serde(skip_serializing_if = "Option::is_none")]
     source_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tls_version: Option<String>,
+    tls_version: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tls_group: Option<String>,
+    tls_group: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_resumed: Option<bool>,
 }
 
 impl From<ConnectionSummary> for ListedConnection {
@@ -275,8 +277,9 @@ impl From<ConnectionSummary> for ListedConnection {
             disconnect_reason: found.disconnect_reason.map(|reason| reason.as_str()),
             source_ip: found.source.map(|address| address.ip().to_string()),
             source_port: found.source.map(|address| address.port()),
-            tls_version: found.tls_version,
-            tls_group: found.tls_group,
+            tls_version: found.negotiated.map(|agreed| agreed.version.as_str()),
+            tls_group: found.negotiated.map(|agreed| agreed.group.as_str()),
+            tls_resumed: found.negotiated.map(|agreed| agreed.resumed),
         }
     }
 }

@@ -35,6 +35,7 @@ use super::thread::{Arrival, Call};
 use crate::broker::{Addresses, ListenerTls};
 use crate::config::BrokerConfig;
 use crate::metrics::Doormen;
+use crate::negotiated::Negotiated;
 
 /// ALPN of MQTT with a client certificate on the shared port.
 const ALPN_MQTT: &[u8] = b"x-amzn-mqtt-ca";
@@ -421,12 +422,9 @@ impl Entrance {
                 return;
             }
         };
-        let version = tls.protocol_version().and_then(|version| version.as_str());
-        let group = tls.negotiated_key_exchange_group();
         let arrival = Arrival {
             server_name: tls.server_name().map(str::to_owned),
-            tls_version: version.unwrap_or("unknown").to_owned(),
-            tls_group: group.map_or("resumed".to_owned(), |group| format!("{:?}", group.name())),
+            negotiated: Negotiated::of(&tls),
             certificate: pki::certificate_id(&leaf),
             tcp,
             tls,

@@ -21,6 +21,7 @@ use crate::core::{Core, Grounds, Peer, Settings};
 use crate::directory::{Directory, Standing};
 use crate::limits::Limits;
 use crate::metrics::Gauges;
+use crate::negotiated::Negotiated;
 use crate::receipts::Receipts;
 use crate::store;
 
@@ -57,8 +58,7 @@ pub(crate) struct Arrival {
     pub(crate) leaf: CertificateDer<'static>,
     pub(crate) not_after: Timestamp,
     pub(crate) server_name: Option<String>,
-    pub(crate) tls_version: String,
-    pub(crate) tls_group: String,
+    pub(crate) negotiated: Negotiated,
     /// Its place among the connections; free again when dropped.
     pub(crate) slot: OwnedSemaphorePermit,
 }
@@ -264,8 +264,7 @@ impl Reception {
             leaf,
             not_after,
             server_name,
-            tls_version,
-            tls_group,
+            negotiated,
             slot: _slot,
         } = arrival;
         let peer = Peer {
@@ -274,8 +273,7 @@ impl Reception {
             principal: Rc::new(self.access.principal(certificate.clone())),
             session_identifier: model::random_uuid(),
             server_name,
-            tls_version,
-            tls_group,
+            negotiated,
             not_after,
         };
         let facts = match self.access.standing(&shell, &certificate).await {

@@ -9,6 +9,7 @@ mod client;
 mod doors;
 mod enforcement;
 mod http;
+mod live;
 mod operations;
 mod persistence;
 mod propagate;

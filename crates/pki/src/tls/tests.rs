@@ -182,6 +182,7 @@ fn among_the_groups_both_know_the_clients_order_decides() {
     let server = server_config(scene.server(ClientCertMode::None)).unwrap();
     for (offered, expected) in [
         (vec![kx_group::SECP384R1], NamedGroup::secp384r1),
+        (vec![kx_group::X25519], NamedGroup::X25519),
         (
             vec![kx_group::SECP256R1, kx_group::X25519],
             NamedGroup::secp256r1,
