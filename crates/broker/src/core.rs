@@ -7,8 +7,8 @@
 //! is a change of the shell.
 //!
 //! To read it: `connect` (a client arrives), `subscribe`, `publish` (a message arrives), `deliver`
-//! (a message leaves), `depart` (connections and sessions end, wills), `review` (access ends),
-//! `manage` (the API's view).
+//! (a message leaves), `depart` (connections and sessions end), `wills`, `review` (access ends),
+//! `restore` (what was stored comes back), `manage` (the API's view).
 //!
 //! Invariants:
 //! - Nothing is routed, delivered or subscribed to without a [`enforce::Cleared`].
@@ -46,6 +46,7 @@ mod session;
 mod shared;
 mod subscribe;
 mod time;
+mod wills;
 
 #[cfg(test)]
 mod tests;
@@ -89,6 +90,7 @@ use retained::Retained;
 use session::{Session, SubscriptionOptions};
 use shared::{Dice, Group};
 use time::{Due, SWEEP_EVERY, Timer};
+use wills::LastWill;
 
 /// The time, on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +111,11 @@ pub(crate) enum Effect {
     },
     /// The message of this [`Direct`] token was acknowledged, or can no longer be.
     Confirmed { token: u64, delivered: bool },
+    /// Ask what is known of the principal; then [`Core::judge_due_will`].
+    WillDue {
+        id: Arc<str>,
+        principal: CertificateId,
+    },
     /// Ask whether the holder is still active; [`Core::vacate`] if it is not.
     Doubted(Doubt),
 }
@@ -213,6 +220,8 @@ pub(crate) struct Core {
     dice: Dice,
     retained: Retained,
     presences: Presences,
+    /// Wills that are due and not judged yet, by id; each of a session or connection that was.
+    due_wills: HashMap<Arc<str>, Box<LastWill>>,
     connect_rates: HashMap<Arc<str>, Bucket>,
     ledger: Ledger,
     journal: Journal,
@@ -254,6 +263,7 @@ impl Core {
             dice: Dice::new(settings.seed),
             retained: Retained::new(limits.retained_max, limits.retained_bytes_max),
             presences: Presences::new(limits.sessions_max),
+            due_wills: HashMap::new(),
             connect_rates: HashMap::new(),
             ledger: Ledger::new(limits.queue_bytes_max, 0, 0),
             journal: Journal::default(),

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use model::Clock;
+use model::{CertificateId, Clock};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::core::{Connection, Core, Doubt, Effect, Key, Now};
@@ -54,6 +54,9 @@ pub(crate) struct Shell {
     /// Holders of sessions to be asked about.
     doubts: RefCell<Vec<Doubt>>,
     to_settle: Notify,
+    /// Wills to be judged, and whose; the core has each but once.
+    due_wills: RefCell<Vec<(Arc<str>, CertificateId)>>,
+    to_judge: Notify,
 }
 
 impl fmt::Debug for Shell {
@@ -85,6 +88,8 @@ impl Shell {
             next_token: Cell::new(0),
             doubts: RefCell::default(),
             to_settle: Notify::new(),
+            due_wills: RefCell::default(),
+            to_judge: Notify::new(),
         }
     }
 
@@ -120,6 +125,10 @@ impl Shell {
                     }
                 }
                 Effect::Doubted(doubt) => self.doubt(doubt),
+                Effect::WillDue { id, principal } => {
+                    self.due_wills.borrow_mut().push((id, principal));
+                    self.to_judge.notify_one();
+                }
                 Effect::Confirmed { token, delivered } => {
                     if let Some(waiting) = self.confirmations.borrow_mut().remove(&token) {
                         // Whoever gave up waiting need not know.
@@ -160,6 +169,17 @@ impl Shell {
                 return doubts;
             }
             self.to_settle.notified().await;
+        }
+    }
+
+    /// The wills that are due since the last time this was asked, and whose they are; waits for one.
+    pub(crate) async fn due_wills(&self) -> Vec<(Arc<str>, CertificateId)> {
+        loop {
+            let due = self.due_wills.take();
+            if !due.is_empty() {
+                return due;
+            }
+            self.to_judge.notified().await;
         }
     }
 

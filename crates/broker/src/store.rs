@@ -9,6 +9,7 @@
 
 mod history;
 mod load;
+mod wills;
 
 #[cfg(test)]
 mod tests;
@@ -23,18 +24,25 @@ pub(crate) use history::{HistoryRow, close_open, history, reconcile};
 #[cfg(test)]
 pub(crate) use load::StoredMessage;
 pub(crate) use load::{Stored, StoredSession, load};
+pub(crate) use wills::WillRow;
 
 /// The broker's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    capability: "broker",
-    version: 1,
-    sql: include_str!("../migrations/0001.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        capability: "broker",
+        version: 1,
+        sql: include_str!("../migrations/0001.sql"),
+    },
+    Migration {
+        capability: "broker",
+        version: 2,
+        sql: include_str!("../migrations/0002.sql"),
+    },
+];
 
 /// What a sealed body was sealed for; a body of one kind does not open as another.
 const MESSAGE: &str = "broker-message";
 const RETAINED: &str = "broker-retained";
-const WILL: &str = "broker-will";
 
 /// One change of what must survive a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +59,10 @@ pub(crate) enum Op {
     },
     /// A subscription is over.
     SubscriptionEnd { client_id: String, filter: String },
+    /// The will of a connection as it now is.
+    Will(Box<WillRow>),
+    /// A will was published, or will not be.
+    WillEnd { id: String },
     /// A QoS 2 message was received under this packet id.
     Inbound { client_id: String, packet_id: u16 },
     /// The client released this packet id.
@@ -104,8 +116,6 @@ pub(crate) struct SessionRow {
     /// `None` while connected.
     pub(crate) disconnected_at: Option<Timestamp>,
     pub(crate) disconnect_reason: Option<&'static str>,
-    pub(crate) will: Option<Bytes>,
-    pub(crate) will_delay_s: u32,
 }
 
 /// One subscription.
@@ -242,6 +252,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
             client_id,
             subscription,
         } => put_subscription(tx, client_id, subscription),
+        Op::Will(row) => wills::put(tx, row),
         Op::Inbound {
             client_id,
             packet_id,
@@ -289,6 +300,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
         Op::HistoryEnd { id, at, reason } => history::end(tx, id, *at, reason),
         Op::SessionEnd { .. }
         | Op::SubscriptionEnd { .. }
+        | Op::WillEnd { .. }
         | Op::InboundEnd { .. }
         | Op::MessageEnd { .. }
         | Op::EntryEnd { .. }
@@ -304,6 +316,7 @@ fn end_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
             "DELETE FROM session_subscriptions WHERE client_id = ?1 AND filter = ?2",
             params![client_id, filter].to_vec(),
         ),
+        Op::WillEnd { id } => ("DELETE FROM wills WHERE id = ?1", params![id].to_vec()),
         Op::InboundEnd {
             client_id,
             packet_id,
@@ -329,22 +342,17 @@ fn end_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
 }
 
 fn put_session(tx: &mut Tx<'_>, row: &SessionRow) -> Result<(), StorageError> {
-    let will = match &row.will {
-        Some(will) => Some(tx.seal(WILL, will)?),
-        None => None,
-    };
     run(
         tx,
         "INSERT INTO sessions (client_id, owner, principal, thing, expiry_s, version, \
-         keep_alive_s, presence, connected_at, disconnected_at, disconnect_reason, will, \
-         will_delay_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+         keep_alive_s, presence, connected_at, disconnected_at, disconnect_reason) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
          ON CONFLICT (client_id) DO UPDATE SET owner = excluded.owner, \
          principal = excluded.principal, thing = excluded.thing, expiry_s = excluded.expiry_s, \
          version = excluded.version, keep_alive_s = excluded.keep_alive_s, \
          presence = excluded.presence, connected_at = excluded.connected_at, \
          disconnected_at = excluded.disconnected_at, \
-         disconnect_reason = excluded.disconnect_reason, will = excluded.will, \
-         will_delay_s = excluded.will_delay_s",
+         disconnect_reason = excluded.disconnect_reason",
         &params![
             &row.client_id,
             &row.owner,
@@ -357,8 +365,6 @@ fn put_session(tx: &mut Tx<'_>, row: &SessionRow) -> Result<(), StorageError> {
             row.connected_at,
             row.disconnected_at,
             row.disconnect_reason,
-            will,
-            row.will_delay_s,
         ],
     )
 }

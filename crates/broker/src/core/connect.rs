@@ -17,7 +17,8 @@ use super::depart::history_row;
 use super::enforce::{Access, Cleared, topic_hash};
 use super::propagate::{UserProperties, propagated};
 use super::rate::Bucket;
-use super::session::{LastWill, Owner};
+use super::session::Owner;
+use super::wills::LastWill;
 use super::{Core, Doubt, Effect, End, Now};
 use crate::config::ConnectDenied;
 use crate::store::{HistoryRow, Op};
@@ -132,19 +133,20 @@ impl Core {
         };
         let known = Arc::clone(&connection.known);
         let facts = Arc::clone(&known.facts);
-        let mut access = Access::new(facts, described, &self.settings.grounds);
+        let mut access = Access::new(facts, described.clone(), &self.settings.grounds);
         let _cleared = self.judge_connect(now, peer, &access, &client_id)?;
         let propagated = propagated(&known, &access);
         let will = match will {
             None => None,
             Some(will) => {
                 let cleared = self.judge_will(now, peer, &mut access, &will)?;
-                Some(Box::new(LastWill {
-                    will,
-                    cleared,
-                    due: None,
-                    propagated: propagated.clone(),
-                }))
+                Some(Box::new(LastWill::new(
+                    &peer.session_identifier,
+                    peer.principal.certificate.clone(),
+                    described,
+                    (will, cleared),
+                    propagated.clone(),
+                )))
             }
         };
         let owner = match access.thing() {

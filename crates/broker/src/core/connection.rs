@@ -76,6 +76,8 @@ pub(crate) struct Serving {
     pub(crate) session: Key<Session>,
     pub(crate) client_id: Arc<str>,
     pub(crate) receiver: Receiver,
+    /// Whether CONNACK has left; until then nothing is read.
+    pub(crate) welcomed: bool,
     pub(crate) access: Access,
     /// Appended to each of its messages.
     pub(crate) propagated: UserProperties,

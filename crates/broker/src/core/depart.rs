@@ -1,4 +1,4 @@
-//! Connections and sessions end: the last packet, the events, the will, what is left behind.
+//! Connections and sessions end: the last packet, the events, what is left behind.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use mqtt::{Packet, QoS, Version};
 use super::arena::Key;
 use super::connection::{Connection, Peer, Serving, State};
 use super::message::Entry;
-use super::session::{Left, Session, will_delay_s};
+use super::session::{Left, Session};
 use super::{Core, Effect, End, Now, Target, Timer};
 use crate::store::{HistoryRow, Op};
 use mqtt::topic::SubscriptionFilter;
@@ -25,7 +25,9 @@ impl Core {
         };
         self.forget_principal(&connection, key);
         self.negotiated.end(connection.peer.negotiated);
-        if connection.version() == Some(Version::V5)
+        let welcomed = connection.serving().is_some_and(|one| one.welcomed);
+        if welcomed
+            && connection.version() == Some(Version::V5)
             && let Some(code) = end.code
         {
             // spec aws-iot [MQ-85]
@@ -120,8 +122,9 @@ impl Core {
             ends: now.instant + Duration::from_secs(u64::from(session.expiry_s)),
             reason: end.reason,
         });
-        if !end.sends_will {
-            session.will = None;
+        // Who was not told that it is connected was promised nothing.
+        if !end.sends_will || !serving.welcomed {
+            self.drop_will(key);
         }
         self.release_on_leave(now, key);
         self.schedule_will(now, key);
@@ -180,44 +183,6 @@ impl Core {
             if let Some(text) = text {
                 self.leave_group(key, &text);
             }
-        }
-    }
-
-    // spec aws-iot [MQ-61], [MQ-63]; spec mqtt5 [3.1.3.2.2]
-    fn schedule_will(&mut self, now: Now, key: Key<Session>) {
-        let Some(session) = self.sessions.get_mut(key) else {
-            return;
-        };
-        let Some(last) = &mut session.will else {
-            return;
-        };
-        let delay = Duration::from_secs(u64::from(will_delay_s(&last.will)));
-        if delay.is_zero() || session.expiry_s == 0 {
-            self.publish_will(now, key);
-            return;
-        }
-        let due = now.instant + delay;
-        last.due = Some(due);
-        self.wake_at(due, Timer::Will(key));
-    }
-
-    pub(super) fn publish_due_will(&mut self, now: Now, key: Key<Session>) {
-        let session = self.sessions.get(key);
-        let due = session
-            .filter(|session| session.connection.is_none())
-            .and_then(|session| session.will.as_ref()?.due);
-        if due.is_some_and(|due| due <= now.instant) {
-            self.publish_will(now, key);
-            self.store_session(key);
-        }
-    }
-
-    // spec aws-iot [MQ-64]: its message expiry starts now.
-    fn publish_will(&mut self, now: Now, key: Key<Session>) {
-        let session = self.sessions.get_mut(key);
-        if let Some(last) = session.and_then(|session| session.will.take()) {
-            let publish = last.publish();
-            self.distribute(now, publish, Some(key), last.cleared);
         }
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct Access {
     /// What the policies were compiled for; compiled again from it when facts change.
     connection: policy::Connection,
     remembered: [Option<Remembered>; REMEMBERED],
+    /// Its certificate lets nobody in: no policy counts.
+    barred: bool,
     /// What was refused of late, so that repeats cost no more than what is allowed.
     refusals: RefCell<Option<Box<Refusals>>>,
 }
@@ -113,7 +115,16 @@ impl Access {
             authorizer,
             connection,
             remembered: [const { None }; REMEMBERED],
+            barred: false,
             refusals: RefCell::default(),
+        }
+    }
+
+    /// Of a principal whose certificate lets nobody in: allows nothing.
+    pub(crate) fn barred(connection: policy::Connection, grounds: &Grounds) -> Self {
+        Self {
+            barred: true,
+            ..Self::new(Arc::default(), connection, grounds)
         }
     }
 
@@ -207,7 +218,12 @@ impl Access {
         let request = request(action, resource, now);
         let (verdict, resource, explanation) = match detail {
             Detail::Whole => {
-                let explanation = self.authorizer.explain(&request);
+                let mut explanation = self.authorizer.explain(&request);
+                if self.barred {
+                    // No edit of a policy would help.
+                    explanation.refusal = Some("the certificate is not active");
+                    explanation.suggested_edit = None;
+                }
                 let text = serde_json::to_value(&explanation).unwrap_or_default();
                 (explanation.verdict, explanation.resource_arn, text)
             }

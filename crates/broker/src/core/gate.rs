@@ -23,6 +23,12 @@ pub(super) enum Gated {
         connection: Key<Connection>,
         packet: Packet,
     },
+    /// CONNACK of a connection that was promised something; nothing is read or sent before it.
+    Welcome {
+        session: Key<Session>,
+        connection: Key<Connection>,
+        packet: Packet,
+    },
     /// A delivery under a packet id that must be known after a crash, and those behind it.
     Deliver {
         session: Key<Session>,
@@ -66,21 +72,38 @@ impl Core {
                 self.answer(session, ticket, success, AckProperties::default());
             }
             Gated::Send { connection, packet } => self.send(connection, &packet),
+            Gated::Welcome {
+                session,
+                connection,
+                packet,
+            } => {
+                self.let_go(session, connection);
+                let found = self.connections.get_mut(connection);
+                if let Some(serving) = found.and_then(Connection::serving_mut) {
+                    serving.welcomed = true;
+                }
+                self.send(connection, &packet);
+            }
             Gated::Deliver {
                 session,
                 connection,
                 bytes,
             } => {
-                if let Some(session) = self.sessions.get_mut(session)
-                    && session.connection == Some(connection)
-                {
-                    session.held = session.held.saturating_sub(1);
-                }
+                self.let_go(session, connection);
                 if let Some(found) = self.connections.get_mut(connection) {
                     found.output.extend_from_slice(&bytes);
                     self.announce(connection);
                 }
             }
+        }
+    }
+
+    /// One delivery less is held for the disk.
+    fn let_go(&mut self, session: Key<Session>, connection: Key<Connection>) {
+        if let Some(session) = self.sessions.get_mut(session)
+            && session.connection == Some(connection)
+        {
+            session.held = session.held.saturating_sub(1);
         }
     }
 

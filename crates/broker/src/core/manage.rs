@@ -252,9 +252,8 @@ impl Core {
             let mut end = End::new(reason, ReasonCode::AdministrativeAction);
             end.sends_will = !prevent_will;
             self.depart(now, connection, &end);
-        } else if prevent_will && let Some(session) = self.sessions.get_mut(key) {
-            session.will = None;
-            self.store_session(key);
+        } else if prevent_will {
+            self.drop_will(key);
         }
         if clean && self.sessions.get(key).is_some() {
             self.end_session(now, key);

@@ -14,8 +14,8 @@ use super::{Core, End, Now};
 pub(crate) enum Reading {
     /// Everything whole was dealt with.
     On,
-    /// The client has as many unacknowledged messages as it may: hand the rest over again once
-    /// something was sent to it, and read nothing until then.
+    /// The client has as many unacknowledged messages as it may, or waits for CONNACK: hand the
+    /// rest over again once something was sent to it, and read nothing until then.
     Paused,
 }
 
@@ -67,6 +67,10 @@ impl Core {
                 }
             };
         };
+        // spec aws-iot [MQ-4]
+        if !serving.welcomed {
+            return Step::Paused;
+        }
         let version = serving.receiver.version;
         let session = serving.session;
         // spec aws-iot [MQ-34]: a 3.1.1 client was not told how much it may send at once. Its

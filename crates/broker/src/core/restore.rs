@@ -1,7 +1,7 @@
 //! The broker after a restart, from what it had stored.
 //!
 //! Whoever was connected when it stopped counts as disconnected at the start: session expiry and
-//! delayed wills run from then. A row that no longer makes sense is logged and left out.
+//! delayed wills run from then, and the wills of those without a session are due. A row that no longer makes sense is logged and left out.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU16;
@@ -18,9 +18,7 @@ use mqtt::{QoS, TopicLimits, Version};
 use super::arena::Key;
 use super::enforce::Cleared;
 use super::message::{Entry, Ledger, Message, from_body};
-use super::session::{
-    LastWill, Left, Owner, Session, Subscription, SubscriptionOptions, stored_will, will_delay_s,
-};
+use super::session::{Left, Owner, Session, Subscription, SubscriptionOptions};
 use super::shared::Group;
 use super::{Core, Now, Timer};
 use crate::store::{EntryRow, Op, RetainedRow, SessionRow, Stored, StoredSession};
@@ -45,6 +43,9 @@ impl Core {
             if let Some(key) = self.restore_session(now, session) {
                 ended.push(key);
             }
+        }
+        for will in stored.wills {
+            self.restore_will(will);
         }
         let mut messages = HashMap::new();
         for (id, message) in stored.messages {
@@ -125,17 +126,6 @@ impl Core {
         let received = InboundState {
             received: received.collect(),
         };
-        let will = row.will.as_ref().and_then(|body| {
-            let publish = from_body(body).ok()?;
-            let will = stored_will(publish, row.will_delay_s)?;
-            let cleared = Cleared::for_platform();
-            Some(Box::new(LastWill {
-                will,
-                cleared,
-                due: None,
-                propagated: None,
-            }))
-        });
         let reason = row.disconnect_reason.and_then(DisconnectReason::parse);
         Some(Session {
             client_id: row.client_id.as_str().into(),
@@ -165,7 +155,7 @@ impl Core {
             released: BTreeMap::new(),
             inbound: Inbound::from_parts(received, receive_maximum, aliases),
             held: 0,
-            will,
+            will: None,
         })
     }
 
@@ -241,7 +231,7 @@ impl Core {
             left.ends = ends;
         }
         if let Some(last) = &mut session.will {
-            let delay = Duration::from_secs(u64::from(will_delay_s(&last.will)));
+            let delay = Duration::from_secs(u64::from(last.delay_s()));
             let due = now.instant + delay.saturating_sub(gone);
             last.due = Some(due);
             self.wake_at(due, Timer::Will(key));

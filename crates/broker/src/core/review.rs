@@ -13,10 +13,8 @@ use mqtt::ReasonCode;
 use policy::{DeviceAction, Resource};
 
 use super::arena::Key;
-use super::connect::clear_will;
 use super::connection::Connection;
 use super::propagate::propagated;
-use super::session::Session;
 use super::{Core, End, Now};
 use crate::directory::{Known, Standing};
 
@@ -106,8 +104,10 @@ impl Core {
             .access
             .renewed(Arc::clone(&known.facts), &self.settings.grounds);
         serving.propagated = propagated(known, &serving.access);
-        let session = serving.session;
+        // First: the will of a connection that ends goes out, unless it may not any more.
+        self.recheck_will(now, key);
         if rechecks {
+            let serving = self.connections.get(key)?.serving()?;
             let client_id = Arc::clone(&serving.client_id);
             let (action, resource) = (DeviceAction::Connect, Resource::Client(&client_id));
             if serving.access.clear(action, resource, now.wall).is_none() {
@@ -119,44 +119,7 @@ impl Core {
                 return Some(refused.reason_string());
             }
         }
-        self.recheck_will(now, key, session);
         None
-    }
-
-    /// A will that may no longer be published is dropped; another carries what goes with it now.
-    fn recheck_will(&mut self, now: Now, key: Key<Connection>, session: Key<Session>) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        let principal = std::rc::Rc::clone(&connection.peer.principal);
-        let Some(serving) = connection.serving_mut() else {
-            return;
-        };
-        let Some(found) = self.sessions.get_mut(session) else {
-            return;
-        };
-        let Some(last) = &mut found.will else {
-            return;
-        };
-        match clear_will(&mut serving.access, &last.will, now) {
-            Ok(cleared) => {
-                last.cleared = cleared;
-                if last.propagated != serving.propagated {
-                    last.propagated = serving.propagated.clone();
-                    self.store_session(session);
-                }
-            }
-            Err(action) => {
-                let resource = Resource::Topic(last.will.topic.as_str());
-                let book = &self.settings.denials;
-                serving
-                    .access
-                    .refuse(book, &principal, action, resource, now.wall);
-                self.counters.denials += 1;
-                found.will = None;
-                self.store_session(session);
-            }
-        }
     }
 
     /// Takes away the subscriptions that are no longer allowed; how many.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use device_api::DisconnectReason;
 use mqtt::packet::{ConnAck, ConnAckProperties, Connect};
@@ -17,9 +17,13 @@ use super::connection::{Connection, Peer, Serving, State};
 use super::depart::{exclusive_thing, history_row};
 use super::enforce::Access;
 use super::rate::Bucket;
-use super::session::Session;
-use super::{Core, End, Now, Timer};
+use super::session::{Left, Session};
+use super::{Core, EVERYTHING, End, Gated, Now, Timer};
 use crate::store::Op;
+
+/// A session with less than this left is on the disk as resumed before its client is told so: it
+/// would be over after a crash. Otherwise the disk has had the time to follow.
+const RESUME_MARGIN: Duration = Duration::from_secs(60);
 
 impl Core {
     /// Takes the client in.
@@ -31,6 +35,7 @@ impl Core {
         connect: &Connect,
         admitted: Admitted,
     ) {
+        let promises = self.promises(now, &admitted, connect.clean_start);
         let resumed = self.take_over(now, &admitted, connect.clean_start);
         let window = self.window(connect);
         let (session, present) = match resumed {
@@ -67,13 +72,13 @@ impl Core {
             found.presence = presence;
             found.connected_at = now.wall;
             found.left = None;
-            found.held = 0;
+            found.held = u32::from(promises);
             found.connection = Some(key);
-            found.will = will;
             found.outbound.reconnect(window);
             let (receive_maximum, aliases) = self.settings.limits.inbound();
             found.inbound.reconnect(receive_maximum, aliases);
         }
+        self.set_will(session, will);
         self.store_session(session);
         let row = history_row(&peer, Some(&client_id), thing.as_deref(), now.wall);
         self.journal.write(Op::History(Box::new(row)));
@@ -81,10 +86,11 @@ impl Core {
         let serving = Serving {
             presence,
             propagated,
+            welcomed: !promises,
             ..serving
         };
         self.wake_for(key, serving.keep_alive.deadline());
-        self.welcome(now, key, &peer, serving, &connack);
+        self.welcome(now, key, &peer, serving, connack);
         if present {
             self.recheck_subscriptions(now, key);
             self.drain(now, session);
@@ -105,6 +111,7 @@ impl Core {
             session,
             client_id: Arc::clone(client_id),
             receiver: Receiver::of_connect(connect),
+            welcomed: true,
             access,
             propagated: None,
             keep_alive: KeepAlive::new(keep_alive_s, now.instant),
@@ -114,6 +121,26 @@ impl Core {
         }
     }
 
+    /// Whether CONNACK says what a crash must not undo: a will is kept, an earlier session is over,
+    /// or one goes on that the disk would let end sooner.
+    // spec aws-iot [MQ-21], [MQ-25]; spec mqtt5 [MQTT-3.1.2-7]
+    fn promises(&self, now: Now, admitted: &Admitted, clean_start: bool) -> bool {
+        if admitted.will.is_some() {
+            return true;
+        }
+        let known = self.clients.get(&admitted.client_id);
+        let known = known.and_then(|key| self.sessions.get(*key));
+        let Some(earlier) = known.filter(|known| known.stored) else {
+            return false;
+        };
+        let ends_soon = |left: Left| left.ends < now.instant + RESUME_MARGIN;
+        clean_start
+            || earlier.owner != admitted.owner
+            || earlier.will.is_some()
+            || earlier.expiry_s < admitted.expiry_s
+            || earlier.left.is_some_and(ends_soon)
+    }
+
     /// CONNACK, and the word that the client is here.
     fn welcome(
         &mut self,
@@ -121,11 +148,12 @@ impl Core {
         key: Key<Connection>,
         peer: &Peer,
         serving: Serving,
-        connack: &Packet,
+        connack: Packet,
     ) {
         let exclusive = exclusive_thing(&serving);
         let client_id = Arc::clone(&serving.client_id);
         let presence = serving.presence;
+        let (session, welcomed) = (serving.session, serving.welcomed);
         tracing::info!(
             principal = %peer.principal.certificate,
             client.id = %client_id,
@@ -137,7 +165,16 @@ impl Core {
             connection.state = State::Serving(Box::new(serving));
         }
         self.counters.connects += 1;
-        self.send(key, connack);
+        if welcomed {
+            self.send(key, &connack);
+        } else {
+            let gated = Gated::Welcome {
+                session,
+                connection: key,
+                packet: connack,
+            };
+            self.gate(EVERYTHING, gated);
+        }
         self.report_connected(now, peer, &client_id, exclusive.as_deref(), presence);
     }
 

@@ -11,19 +11,16 @@ use std::time::Instant;
 
 use device_api::DisconnectReason;
 use model::{CertificateId, Timestamp};
-use mqtt::packet::{
-    Publish, PublishProperties, SubscriptionIdentifier, SubscriptionRequest, Will, WillProperties,
-};
+use mqtt::packet::{SubscriptionIdentifier, SubscriptionRequest};
 use mqtt::session::{Inbound, Outbound};
 use mqtt::topic::SubscriptionFilter;
 use mqtt::{QoS, Version};
 
 use super::arena::Key;
 use super::connection::Connection;
-use super::enforce::Cleared;
-use super::message::{Entry, body};
-use super::propagate::{UserProperties, append};
+use super::message::Entry;
 use super::shared::Group;
+use super::wills::LastWill;
 use crate::store::{SessionRow, SubscriptionRow};
 
 /// Whose a session is.
@@ -151,30 +148,9 @@ pub(crate) struct Session {
     pub(crate) will: Option<Box<LastWill>>,
 }
 
-/// A will, and when it is due once the connection is gone.
-#[derive(Debug)]
-pub(crate) struct LastWill {
-    pub(crate) will: Will,
-    /// It was allowed at CONNECT, and at every review since.
-    pub(crate) cleared: Cleared,
-    pub(crate) due: Option<Instant>,
-    /// Appended to it; of a will from the disk, already in it.
-    pub(crate) propagated: UserProperties,
-}
-
-impl LastWill {
-    /// The message it is.
-    pub(crate) fn publish(&self) -> Publish {
-        let mut publish = will_publish(&self.will);
-        append(&self.propagated, &mut publish);
-        publish
-    }
-}
-
 impl Session {
-    /// What is stored of it, its will included.
+    /// What is stored of it.
     pub(crate) fn row(&self) -> SessionRow {
-        let will = self.will.as_ref();
         SessionRow {
             client_id: self.client_id.as_ref().to_owned(),
             owner: self.owner.to_string(),
@@ -187,8 +163,6 @@ impl Session {
             connected_at: self.connected_at,
             disconnected_at: self.left.map(|left| left.at),
             disconnect_reason: self.left.map(|left| left.reason.as_str()),
-            will: will.map(|last| body(&last.publish())),
-            will_delay_s: will.map_or(0, |last| will_delay_s(&last.will)),
         }
     }
 
@@ -201,60 +175,4 @@ impl Session {
     pub(crate) fn holder(&self) -> Option<Arc<str>> {
         self.stored.then(|| Arc::clone(&self.client_id))
     }
-}
-
-/// How long after the disconnect a will is due, in seconds.
-pub(crate) fn will_delay_s(will: &Will) -> u32 {
-    will.properties.delay_s.unwrap_or(0)
-}
-
-/// The message that a will is.
-fn will_publish(will: &Will) -> Publish {
-    let WillProperties {
-        delay_s: _,
-        payload_format,
-        message_expiry_s,
-        content_type,
-        response_topic,
-        correlation_data,
-        user_properties,
-    } = will.properties.clone();
-    Publish {
-        dup: false,
-        qos: will.qos,
-        retain: will.retain,
-        topic: Some(will.topic.clone()),
-        packet_id: None,
-        properties: PublishProperties {
-            payload_format,
-            message_expiry_s,
-            topic_alias: None,
-            response_topic,
-            correlation_data,
-            user_properties,
-            subscription_identifiers: Vec::new(),
-            content_type,
-        },
-        payload: will.payload.clone(),
-    }
-}
-
-/// The will that was stored as `publish` with this delay.
-pub(crate) fn stored_will(publish: Publish, delay_s: u32) -> Option<Will> {
-    let properties = publish.properties;
-    Some(Will {
-        topic: publish.topic?,
-        payload: publish.payload,
-        qos: publish.qos,
-        retain: publish.retain,
-        properties: WillProperties {
-            delay_s: Some(delay_s),
-            payload_format: properties.payload_format,
-            message_expiry_s: properties.message_expiry_s,
-            content_type: properties.content_type,
-            response_topic: properties.response_topic,
-            correlation_data: properties.correlation_data,
-            user_properties: properties.user_properties,
-        },
-    })
 }

@@ -98,6 +98,8 @@ pub(super) struct World {
     pub(super) repeats: Rc<RefCell<BTreeMap<String, u64>>>,
     pub(super) confirmed: Vec<(u64, bool)>,
     pub(super) doubts: Vec<Doubt>,
+    /// What is known of certificates, when somebody asks; at first what they connected with.
+    standings: BTreeMap<CertificateId, (Principal, Standing)>,
     inbox: BTreeMap<Key<Connection>, BytesMut>,
     closed: Vec<Key<Connection>>,
     settings: Settings,
@@ -153,6 +155,7 @@ impl World {
             repeats,
             confirmed: Vec::new(),
             doubts: Vec::new(),
+            standings: BTreeMap::new(),
             inbox: BTreeMap::new(),
             closed: Vec::new(),
             settings,
@@ -179,6 +182,7 @@ impl World {
 
     /// Collects effects and output, and writes the disk if it is prompt.
     pub(super) fn turn(&mut self) {
+        let mut due = Vec::new();
         for effect in self.core.take_effects() {
             match effect {
                 Effect::Close { connection, output } => {
@@ -190,7 +194,15 @@ impl World {
                 }
                 Effect::Confirmed { token, delivered } => self.confirmed.push((token, delivered)),
                 Effect::Doubted(doubt) => self.doubts.push(doubt),
+                Effect::WillDue { id, principal } => due.push((id, principal)),
             }
+        }
+        if !due.is_empty() {
+            for (id, certificate) in due {
+                let (principal, standing) = &self.standings[&certificate];
+                self.core.judge_due_will(self.now, &id, principal, standing);
+            }
+            return self.turn();
         }
         for key in self.core.take_announced() {
             let output = self.core.take_output(key);
@@ -238,6 +250,7 @@ impl World {
             },
             not_after: device.not_after,
         };
+        self.know(device, device.active());
         let known = Arc::new(device.known());
         let key = self
             .core
@@ -343,7 +356,15 @@ impl World {
         assert!(told.contains(&format!("SUBACK[{qos}]")), "{told}");
     }
 
+    /// What is said of a certificate from now on; live connections hear of it by a review.
+    pub(super) fn know(&mut self, device: &Device, standing: Standing) {
+        let principal = device.principal();
+        let certificate = principal.certificate.clone();
+        self.standings.insert(certificate, (principal, standing));
+    }
+
     pub(super) fn review(&mut self, device: &Device, standing: &Standing) -> Reviewed {
+        self.know(device, standing.clone());
         let id = device.principal().certificate;
         let reviewed = self.core.review(self.now, &id, standing);
         self.turn();

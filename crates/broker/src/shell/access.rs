@@ -28,6 +28,8 @@ const RECENT_MAX: usize = 1024;
 const READ_TOGETHER: usize = 256;
 /// How often a record that keeps changing is read before giving up.
 const READ_AGAIN_MAX: u32 = 16;
+/// How long to wait before a database that did not answer is asked about a will again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// See the module documentation.
 pub(crate) struct Access {
@@ -209,6 +211,26 @@ impl Access {
                     }
                     Err(error) => tracing::warn!(%error, "the holder of a session is not known"),
                 }
+            }
+        }
+    }
+
+    /// Has wills that are due judged by what is known of their principals, for ever. While the
+    /// database is away they wait.
+    pub(crate) async fn judge_wills(self: Rc<Self>, shell: Rc<Shell>) {
+        loop {
+            for (id, certificate) in shell.due_wills().await {
+                let standing = loop {
+                    match self.standing(&shell, &certificate).await {
+                        Ok(standing) => break standing,
+                        Err(error) => {
+                            tracing::warn!(%error, "a will cannot be judged yet; trying again");
+                            tokio::time::sleep(ASK_AGAIN).await;
+                        }
+                    }
+                };
+                let principal = self.principal(certificate);
+                shell.with(|core, now| core.judge_due_will(now, &id, &principal, &standing));
             }
         }
     }

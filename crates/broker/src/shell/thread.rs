@@ -157,6 +157,7 @@ async fn live(options: ThreadOptions, started: oneshot::Sender<Result<(), Thread
         Rc::clone(&access).follow(Rc::clone(&shell), changes, Arc::clone(&options.receipts));
     tasks.spawn_local(following);
     tasks.spawn_local(Rc::clone(&access).settle_doubts(Rc::clone(&shell)));
+    tasks.spawn_local(Rc::clone(&access).judge_wills(Rc::clone(&shell)));
     tasks.spawn_local(export(Rc::clone(&shell), options.gauges.clone()));
     if started.send(Ok(())).is_ok() {
         take_calls(options, &shell, &access).await;

@@ -10,12 +10,14 @@ use device_api::DisconnectReason;
 use model::Timestamp;
 use storage::{Row, StorageError, Tx, Value, params};
 
-use super::{EntryRow, MESSAGE, RETAINED, RetainedRow, SessionRow, SubscriptionRow, WILL};
+use super::wills::{self, WillRow};
+use super::{EntryRow, MESSAGE, RETAINED, RetainedRow, SessionRow, SubscriptionRow};
 
 /// What was kept.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
     pub(crate) sessions: Vec<StoredSession>,
+    pub(crate) wills: Vec<WillRow>,
     /// By id; a message several holders wait for stands here once.
     pub(crate) messages: HashMap<u64, StoredMessage>,
     /// Every entry, in order.
@@ -54,6 +56,7 @@ pub(crate) fn load(tx: &mut Tx<'_>) -> Result<Stored, StorageError> {
     inbound(tx, &mut sessions)?;
     Ok(Stored {
         sessions: sessions.into_values().collect(),
+        wills: wills::load(tx)?,
         messages: messages(tx)?,
         entries: entries(tx)?,
         retained: retained(tx)?,
@@ -61,7 +64,7 @@ pub(crate) fn load(tx: &mut Tx<'_>) -> Result<Stored, StorageError> {
 }
 
 /// Every row of a statement that takes the last key seen and a limit, in the order of its keys.
-fn every<T>(
+pub(super) fn every<T>(
     tx: &mut Tx<'_>,
     sql: &'static str,
     first: Vec<Value>,
@@ -84,7 +87,7 @@ fn every<T>(
     }
 }
 
-fn text_key(row: &Row) -> Result<Vec<Value>, StorageError> {
+pub(super) fn text_key(row: &Row) -> Result<Vec<Value>, StorageError> {
     Ok(vec![row.text(0)?.into()])
 }
 
@@ -96,7 +99,7 @@ fn sessions_alone(tx: &mut Tx<'_>) -> Result<Vec<StoredSession>, StorageError> {
     every(
         tx,
         "SELECT client_id, owner, principal, thing, expiry_s, version, keep_alive_s, presence, \
-         connected_at, disconnected_at, disconnect_reason, will, will_delay_s FROM sessions \
+         connected_at, disconnected_at, disconnect_reason FROM sessions \
          WHERE client_id > ?1 ORDER BY client_id LIMIT ?2",
         params![""].to_vec(),
         text_key,
@@ -104,11 +107,7 @@ fn sessions_alone(tx: &mut Tx<'_>) -> Result<Vec<StoredSession>, StorageError> {
     )
 }
 
-fn session(tx: &Tx<'_>, row: &Row) -> Result<StoredSession, StorageError> {
-    let will = match row.opt_blob(11)? {
-        Some(will) => Some(tx.open(WILL, &will)?.into()),
-        None => None,
-    };
+fn session(_: &Tx<'_>, row: &Row) -> Result<StoredSession, StorageError> {
     let reason = row.opt_text(10)?;
     let reason = reason.and_then(|word| DisconnectReason::parse(&word));
     Ok(StoredSession {
@@ -124,8 +123,6 @@ fn session(tx: &Tx<'_>, row: &Row) -> Result<StoredSession, StorageError> {
             connected_at: row.time(8)?,
             disconnected_at: row.opt_time(9)?,
             disconnect_reason: reason.map(DisconnectReason::as_str),
-            will,
-            will_delay_s: small(row, 12)?,
         },
         subscriptions: Vec::new(),
         inbound: Vec::new(),
@@ -239,7 +236,7 @@ fn retained(tx: &mut Tx<'_>) -> Result<Vec<RetainedRow>, StorageError> {
 }
 
 /// An integer of the type it was written from.
-fn small<T: TryFrom<i64>>(row: &Row, column: usize) -> Result<T, StorageError> {
+pub(super) fn small<T: TryFrom<i64>>(row: &Row, column: usize) -> Result<T, StorageError> {
     opt_small(row, column)?.ok_or(StorageError::TypeMismatch {
         column,
         wanted: "integer",

@@ -27,9 +27,21 @@ fn session(client_id: &str) -> Op {
         connected_at: START,
         disconnected_at: None,
         disconnect_reason: None,
-        will: Some(Bytes::from_static(b"will")),
-        will_delay_s: 5,
     }))
+}
+
+fn will(id: &str, due: bool) -> WillRow {
+    WillRow {
+        id: id.to_owned(),
+        client_id: "c".to_owned(),
+        principal: "ab".repeat(32),
+        source_ip: "2001:db8::1".parse().expect("an address"),
+        server_name: Some("broker.example".to_owned()),
+        persistent: true,
+        body: Bytes::from_static(b"will"),
+        delay_s: u32::MAX,
+        due,
+    }
 }
 
 fn entry(entry: u64, message: u64) -> Op {
@@ -142,6 +154,59 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
+fn wills_are_kept_until_they_end() {
+    testkit::each_database(MIGRATIONS, |storage| {
+        let put = |id, due| Op::Will(Box::new(will(id, due)));
+        write(storage, vec![put("a", false), put("b", false)]);
+        write(storage, vec![put("b", true)]);
+        assert_eq!(read(storage).wills, [will("a", false), will("b", true)]);
+        let id = "a".to_owned();
+        write(storage, vec![Op::WillEnd { id }]);
+        assert_eq!(read(storage).wills, [will("b", true)]);
+    });
+}
+
+/// Version 1 kept a will in the row of its session.
+#[test]
+fn wills_of_version_1_are_taken_over() {
+    for database in testkit::databases() {
+        let storage = database.open(&MIGRATIONS[..1]);
+        let insert = |tx: &mut Tx<'_>| -> Result<(), StorageError> {
+            for (client_id, will) in [("plain", None), ("c", Some(&b"will"[..]))] {
+                let will = will.map(|will| tx.seal("broker-will", will)).transpose()?;
+                tx.execute(
+                    "INSERT INTO sessions (client_id, owner, principal, expiry_s, version, \
+                     keep_alive_s, presence, connected_at, will, will_delay_s) \
+                     VALUES (?1, 'thing:t', ?2, 60, 5, 0, 0, ?3, ?4, 7)",
+                    &params![client_id, "ab".repeat(32), START, will],
+                )?;
+            }
+            Ok(())
+        };
+        storage
+            .write_blocking(Urgency::Normal, insert)
+            .expect("the database takes it");
+        write_history(&storage);
+        drop(storage);
+        let storage = database.open(MIGRATIONS);
+        let stored = read(&storage);
+        assert_eq!(stored.sessions.len(), 2);
+        let expected = WillRow {
+            source_ip: "192.0.2.1".parse().expect("an address"),
+            server_name: None,
+            delay_s: 7,
+            ..will("c", false)
+        };
+        assert_eq!(stored.wills, [expected]);
+    }
+}
+
+/// A connection of `c` from 192.0.2.1.
+fn write_history(storage: &storage::Storage) {
+    write(storage, vec![connection("h", "c", 1)]);
+}
+
+#[test]
 fn more_rows_than_one_statement_reads() {
     testkit::each_database(MIGRATIONS, |storage| {
         let mut ops = vec![session("c")];
@@ -164,11 +229,12 @@ fn more_rows_than_one_statement_reads() {
 fn bodies_are_sealed() {
     let database = testkit::databases().remove(0);
     let storage = database.open(MIGRATIONS);
-    write(&storage, vec![message(1), entry(1, 1), session("c")]);
+    let will = Op::Will(Box::new(will("w", false)));
+    write(&storage, vec![message(1), entry(1, 1), will]);
     let raw: Vec<Vec<u8>> = storage
         .read_blocking(|tx| {
             let messages = tx.query("SELECT body FROM messages LIMIT 9", &[])?;
-            let wills = tx.query("SELECT will FROM sessions LIMIT 9", &[])?;
+            let wills = tx.query("SELECT body FROM wills LIMIT 9", &[])?;
             messages
                 .iter()
                 .chain(&wills)

@@ -229,6 +229,14 @@ pub(crate) fn with_will(mut connect: Connect, topic: &str) -> Connect {
     connect
 }
 
+/// The same will, so long after the disconnect.
+pub(crate) fn delayed(mut connect: Connect, delay_s: u32) -> Connect {
+    if let Some(will) = &mut connect.will {
+        will.properties.delay_s = Some(delay_s);
+    }
+    connect
+}
+
 fn brief(packet: &Packet) -> String {
     let ack = |name: &str, ack: &Ack| match ack.reason {
         ReasonCode::Success => format!("{name}({})", ack.packet_id),

@@ -6,7 +6,7 @@ use broker::BrokerConfig;
 use mqtt::packet::Ack;
 use mqtt::{Packet, ReasonCode};
 
-use crate::client::{Client, V3, V5, clean, id, persistent, publish, with_will};
+use crate::client::{Client, V3, V5, clean, delayed, id, persistent, publish, with_will};
 use crate::world::{ALL, World, grouped, revoked, run};
 
 // tests aws-iot [MQ-22], [MQ-33], [MQ-50]
@@ -62,6 +62,56 @@ fn sessions_messages_and_retained_survive_a_restart() {
             let mut late = Client::join(&world, &device, clean(V5, "late")).await;
             late.subscribe("kept", 0).await;
             assert_eq!(late.told().await, "kept=r@0,retain");
+            world.stop().await;
+        });
+    }
+}
+
+// tests aws-iot [MQ-60], [MQ-61], [MQ-63]
+#[test]
+fn wills_survive_a_restart_and_are_judged_after_it() {
+    for database in testkit::databases() {
+        run(async {
+            let world = World::start(&database, BrokerConfig::default()).await;
+            let device = world.device(ALL);
+            let mut reader = Client::join(&world, &device, persistent(V5, "reader")).await;
+            reader.subscribe("w/#", 1).await;
+            reader.leave().await;
+            let revoked_one = world.device(ALL);
+            let mut clients = Vec::new();
+            for (device, name, delay_s) in [
+                (&device, "at-once", 0),
+                (&device, "later", 60),
+                (&revoked_one, "refused", 60),
+            ] {
+                let connect = with_will(persistent(V5, name), &format!("w/{name}"));
+                let connect = delayed(connect, delay_s);
+                clients.push(Client::join(&world, device, connect).await);
+            }
+            world.put(&revoked_one, revoked());
+            let clock = std::sync::Arc::clone(&world.clock);
+            // A stop is a disconnect by the server; the others' delay is over while it is down.
+            let mut world = world
+                .restart_after(&database, || clock.advance(Duration::from_secs(60)))
+                .await;
+            let (client, connack) =
+                Client::connect(&world, &device, persistent(V5, "reader")).await;
+            assert_eq!(connack, Some((ReasonCode::Success, true)));
+            let mut reader = client.unwrap();
+            assert_eq!(reader.told().await, "w/at-once=gone@1#1");
+            assert_eq!(reader.told().await, "w/later=gone@1#2");
+            let denials = loop {
+                let input = serde_json::json!({});
+                let answer = world.call("palisade", "ListDenials", input).await.unwrap();
+                let denials = answer["denials"].as_array().unwrap().clone();
+                if !denials.is_empty() {
+                    break denials;
+                }
+            };
+            assert_eq!(denials[0]["action"], "iot:Publish");
+            let resource = denials[0]["resource"].as_str().unwrap();
+            assert!(resource.ends_with("topic/w/refused"), "{resource}");
+            assert_eq!(reader.told_so_far().await, [""; 0]);
             world.stop().await;
         });
     }

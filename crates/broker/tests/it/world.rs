@@ -155,10 +155,20 @@ impl World {
 
     /// The same installation, started again.
     pub(crate) async fn restart(self, database: &TestDatabase) -> Self {
+        self.restart_after(database, || ()).await
+    }
+
+    /// As [`World::restart`], and this happens while it is down.
+    pub(crate) async fn restart_after(
+        self,
+        database: &TestDatabase,
+        meanwhile: impl FnOnce(),
+    ) -> Self {
         let (authorities, registry) = (Arc::clone(&self.authorities), Arc::clone(&self.registry));
         let mut old = self;
         old.stop().await;
         drop(old);
+        meanwhile();
         Self::over(database, BrokerConfig::default(), authorities, registry).await
     }
 

@@ -72,7 +72,9 @@ fn story(denial: &Value) -> String {
         .as_array()
         .cloned()
         .unwrap_or_default();
-    if deciding.is_empty() {
+    if let Some(refusal) = explanation["refusal"].as_str() {
+        let _ = writeln!(out, "\nNo policy was asked: {refusal}.");
+    } else if deciding.is_empty() {
         let _ = writeln!(out, "\nNo statement allows it.");
     } else {
         let _ = writeln!(out, "\nDecided by:");
@@ -220,6 +222,18 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part:?} in {told}");
         }
+    }
+
+    #[test]
+    fn where_no_policy_was_asked_the_reason_is_told() {
+        let told = story(&json!({
+            "action": "iot:Publish", "resource": "topic/w", "verdict": "implicit-deny",
+            "principal": "ab",
+            "explanation": {"deciding": [], "refusal": "the certificate is not active"}
+        }));
+        let expected = "No policy was asked: the certificate is not active.";
+        assert!(told.contains(expected), "{told}");
+        assert!(!told.contains("edit"), "{told}");
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::store::{
     EntryRow, Op, RetainedRow, SessionRow, Stored, StoredMessage, StoredSession, SubscriptionRow,
+    WillRow,
 };
 
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     sessions: BTreeMap<String, SessionRow>,
     subscriptions: BTreeMap<(String, String), SubscriptionRow>,
+    pub(crate) wills: BTreeMap<String, WillRow>,
     inbound: BTreeMap<(String, u16), ()>,
     messages: BTreeMap<u64, (bytes::Bytes, Option<model::Timestamp>)>,
     pub(crate) entries: BTreeMap<u64, EntryRow>,
@@ -44,6 +46,12 @@ impl Disk {
             }
             Op::SubscriptionEnd { client_id, filter } => {
                 self.subscriptions.remove(&(client_id, filter));
+            }
+            Op::Will(row) => {
+                self.wills.insert(row.id.clone(), *row);
+            }
+            Op::WillEnd { id } => {
+                assert!(self.wills.remove(&id).is_some(), "the will was stored");
             }
             Op::Inbound {
                 client_id,
@@ -166,6 +174,7 @@ impl Disk {
         });
         Stored {
             sessions: self.sessions.keys().map(|client| of(client)).collect(),
+            wills: self.wills.values().cloned().collect(),
             messages: messages.collect(),
             entries: self.entries.values().cloned().collect(),
             retained: self.retained.values().cloned().collect(),

@@ -330,3 +330,45 @@ fn a_resumed_session_is_judged_by_what_is_allowed_now() {
     let filters: Vec<_> = page.into_iter().map(|one| one.filter).collect();
     assert_eq!(filters, ["a", "b"]);
 }
+
+// tests aws-iot [MQ-21], [MQ-25]
+#[test]
+fn what_connack_says_of_a_session_holds_after_a_crash() {
+    let device = Device::new("d");
+    let expiring = |expiry_s| {
+        let mut connect = persistent(V5, "c");
+        connect.properties.session_expiry_s = Some(expiry_s);
+        connect
+    };
+    // The second CONNECT, how long after the first connection was lost, and whether CONNACK waits
+    // for the disk.
+    for (second, after_ms, waits) in [
+        (clean(V5, "c"), 0, true),
+        (expiring(3600), 0, false),
+        (expiring(3601), 0, true),
+        (expiring(3600), 3_539_999, false),
+        (expiring(3600), 3_541_000, true),
+        (expiring(3600), 3_600_000, false),
+    ] {
+        let mut world = World::standard();
+        let client = world.join(&device, expiring(3600));
+        world.subscribe(client, "a", 1);
+        world.lose(client);
+        world.advance(after_ms);
+        world.prompt_disk = false;
+        let client = world.connect(&device, second.clone());
+        let told = world.told(client);
+        assert_eq!(told.is_empty(), waits, "{second:?} {after_ms}: {told}");
+        if waits {
+            world.sync();
+        }
+        let told = told + &world.told(client);
+        // What the disk has not been given by now is lost; what the client was told is still so.
+        world.prompt_disk = true;
+        world.crash();
+        world.advance(59_000);
+        let client = world.connect(&device, persistent(V5, "c"));
+        let present = world.connack(client).session_present;
+        assert_eq!(told.contains("present"), present, "{second:?} {after_ms}");
+    }
+}
