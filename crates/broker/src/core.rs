@@ -1,7 +1,7 @@
 //! The broker's heart: connections, sessions, routes, retained messages, wills. One thread, no I/O.
 //!
 //! The shell feeds it what happened, with the time, and takes away what it wants done: bytes to
-//! write ([`Core::take_output`]), connections to close ([`Effect`]), ops for the disk
+//! write ([`Core::output`]), connections to close ([`Effect`]), ops for the disk
 //! ([`Core::take_batch`]). It reads no clock, knows no socket, no runtime and no table, so that a
 //! test can play a year of a thousand clients in a second, and so that later a core per processor
 //! is a change of the shell.
@@ -44,6 +44,7 @@ mod review;
 mod serve;
 mod session;
 mod shared;
+mod spare;
 mod subscribe;
 mod time;
 mod wills;
@@ -57,7 +58,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use device_api::DisconnectReason;
 use model::{CertificateId, Timestamp};
 use mqtt::route::Routes;
@@ -89,6 +90,7 @@ use refusals::Telling;
 use retained::Retained;
 use session::{Session, SubscriptionOptions};
 use shared::{Dice, Group};
+use spare::Spare;
 use time::{Due, SWEEP_EVERY, Timer};
 use wills::LastWill;
 
@@ -154,6 +156,12 @@ impl End {
             text: None,
             sends_will: reason.sends_will(),
         }
+    }
+
+    /// Of a client that does not take what it is sent.
+    pub(crate) fn too_slow() -> Self {
+        Self::new(DisconnectReason::Throttled, ReasonCode::QuotaExceeded)
+            .because("the client reads too slowly")
     }
 
     pub(crate) fn because(mut self, text: impl Into<String>) -> Self {
@@ -235,6 +243,7 @@ pub(crate) struct Core {
     /// Scratch space of routing, kept to save its allocation.
     targets: Vec<(Target, SubscriptionOptions)>,
     images: Images,
+    spare: Spare,
     counters: Counters,
     telling: Telling,
     negotiated: Tally,
@@ -274,6 +283,7 @@ impl Core {
             effects: Vec::new(),
             targets: Vec::new(),
             images: Images::default(),
+            spare: Spare::default(),
             counters: Counters::default(),
             telling: Telling::default(),
             negotiated: Tally::default(),
@@ -340,18 +350,34 @@ impl Core {
         self.settle(now);
     }
 
-    /// Connections that have output since the last time this was asked.
-    pub(crate) fn take_announced(&mut self) -> Vec<Key<Connection>> {
-        std::mem::take(&mut self.announced)
+    /// Appends the connections that have output since the last time this was asked.
+    pub(crate) fn take_announced(&mut self, into: &mut Vec<Key<Connection>>) {
+        into.append(&mut self.announced);
     }
 
-    /// What a connection is to be sent, exchanged for an empty buffer.
-    pub(crate) fn take_output(&mut self, connection: Key<Connection>) -> BytesMut {
+    /// What a connection is to be sent; [`Core::sent`] takes it away.
+    pub(crate) fn output(&mut self, connection: Key<Connection>) -> &[u8] {
+        match self.connections.get_mut(connection) {
+            Some(connection) => {
+                connection.announced = false;
+                &connection.output
+            }
+            None => &[],
+        }
+    }
+
+    /// The first `count` bytes of a connection's output are on their way.
+    pub(crate) fn sent(&mut self, connection: Key<Connection>, count: usize) {
         let Some(connection) = self.connections.get_mut(connection) else {
-            return BytesMut::new();
+            return;
         };
-        connection.announced = false;
-        std::mem::take(&mut connection.output)
+        if count < connection.output.len() {
+            connection.output.advance(count);
+        } else {
+            // An idle connection owns no buffer.
+            let emptied = std::mem::take(&mut connection.output);
+            self.spare.give(emptied);
+        }
     }
 
     /// What the shell must do.
@@ -436,8 +462,7 @@ impl Core {
         };
         if max < connection.output.len() {
             self.counters.slow_readers_cut += 1;
-            let end = End::new(DisconnectReason::Throttled, ReasonCode::QuotaExceeded);
-            self.end(key, end.because("the client reads too slowly"));
+            self.end(key, End::too_slow());
         } else if !connection.announced && !connection.output.is_empty() {
             connection.announced = true;
             self.announced.push(key);
@@ -447,6 +472,7 @@ impl Core {
     /// Sends a packet to a connection.
     fn send(&mut self, key: Key<Connection>, packet: &Packet) {
         if let Some(connection) = self.connections.get_mut(key) {
+            self.spare.lend(&mut connection.output);
             connection.send(packet);
             self.announce(key);
         }

@@ -1,31 +1,41 @@
 //! The shell around the core: one thread, its sockets, its clock and its way to the disk.
 //!
-//! Everything here runs on the broker's thread, so the core needs no lock: a task borrows it, never
-//! across an await, and closes each turn with [`Shell::turn`]. There is no decision about MQTT in
-//! the shell.
+//! The thread sleeps until a socket, a timer or another thread wants something, reads all that has
+//! come, lets the core deal with it, and writes what the core has for each client in one go. No
+//! task stands between a socket and the core. Everything here runs on that thread, so the core
+//! needs no lock: it is borrowed, never across an await. There is no decision about MQTT in the
+//! shell.
 //!
-//! Decision: `docs/decisions/0003-one-broker-core-first.md`.
+//! To read it: `thread` (the loop), `sockets` (bytes in, bytes out), `tls` (a session without
+//! buffers), `listen` and `handshake` (doors, on the runtime), `executor` (what waits for the
+//! database), `access` (what is known of certificates), `persist` (the way to the disk).
+//!
+//! Decisions: `docs/decisions/0003-one-broker-core-first.md`, `0012-the-brokers-own-loop.md`.
 
 mod access;
-mod connection;
+mod executor;
+mod handshake;
 mod listen;
 mod persist;
 mod rates;
-mod socket;
+mod sockets;
 mod thread;
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::rc::Rc;
+use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use bytes::BytesMut;
 use model::{CertificateId, Clock};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 
 use crate::core::{Connection, Core, Doubt, Effect, Key, Now};
+use executor::Executor;
+use handshake::Shaken;
+use sockets::{Admitted, Sockets};
 
 pub(crate) use access::Access;
 pub use listen::ListenError;
@@ -40,14 +50,14 @@ const DOUBTS_MAX: usize = 64;
 pub(crate) struct Shell {
     core: RefCell<Core>,
     clock: Arc<dyn Clock>,
-    outlets: RefCell<HashMap<Key<Connection>, Rc<Outlet>>>,
+    sockets: RefCell<Sockets>,
+    executor: Executor,
     /// There are ops for the disk.
     to_persist: Notify,
     /// Ops on the disk; also tells when there is room for more.
     persisted: watch::Sender<u64>,
-    /// The timer that is set, and the word that an earlier one is wanted.
-    armed: Cell<Option<Instant>>,
-    earlier: Notify,
+    /// Writes that may wait for the disk before sockets are no longer read.
+    store_backlog_max: u64,
     /// Who waits for the acknowledgement of a direct message.
     confirmations: RefCell<HashMap<u64, oneshot::Sender<bool>>>,
     next_token: Cell<u64>,
@@ -57,6 +67,14 @@ pub(crate) struct Shell {
     /// Wills to be judged, and whose; the core has each but once.
     due_wills: RefCell<Vec<(Arc<str>, CertificateId)>>,
     to_judge: Notify,
+    /// Nobody is taken in any more.
+    stopping: Cell<bool>,
+    /// The last socket is closed.
+    emptied: Notify,
+    /// The loop is to end.
+    stopped: Cell<bool>,
+    /// Scratch space, kept to save its allocation.
+    announced: RefCell<Vec<Key<Connection>>>,
 }
 
 impl fmt::Debug for Shell {
@@ -65,31 +83,33 @@ impl fmt::Debug for Shell {
     }
 }
 
-/// How the core reaches the task of a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Outlet {
-    /// There is something to write, or to read on for.
-    wake: Notify,
-    /// The last bytes, once the connection is gone.
-    last: RefCell<Option<BytesMut>>,
-}
-
 impl Shell {
-    pub(crate) fn new(core: Core, clock: Arc<dyn Clock>, persisted: watch::Sender<u64>) -> Self {
+    fn new(
+        core: Core,
+        clock: Arc<dyn Clock>,
+        sockets: Sockets,
+        executor: Executor,
+        persisted: watch::Sender<u64>,
+        store_backlog_max: u64,
+    ) -> Self {
         Self {
             core: RefCell::new(core),
             clock,
-            outlets: RefCell::default(),
+            sockets: RefCell::new(sockets),
+            executor,
             to_persist: Notify::new(),
             persisted,
-            armed: Cell::new(None),
-            earlier: Notify::new(),
+            store_backlog_max,
             confirmations: RefCell::default(),
             next_token: Cell::new(0),
             doubts: RefCell::default(),
             to_settle: Notify::new(),
             due_wills: RefCell::default(),
             to_judge: Notify::new(),
+            stopping: Cell::new(false),
+            emptied: Notify::new(),
+            stopped: Cell::new(false),
+            announced: RefCell::default(),
         }
     }
 
@@ -100,12 +120,9 @@ impl Shell {
         }
     }
 
-    /// Lets the core deal with something, and does what it then wants done.
+    /// Lets the core deal with something. What it then wants done is done at the end of the turn.
     pub(crate) fn with<T>(&self, run: impl FnOnce(&mut Core, Now) -> T) -> T {
-        let now = self.now();
-        let answer = run(&mut self.core.borrow_mut(), now);
-        self.turn();
-        answer
+        run(&mut self.core.borrow_mut(), self.now())
     }
 
     /// As [`Shell::with`], of what changes nothing.
@@ -113,42 +130,108 @@ impl Shell {
         run(&self.core.borrow(), self.now())
     }
 
-    /// Does what the core wants done.
+    /// One turn: reads what has come, fires timers, does what the core wants done.
     fn turn(&self) {
+        let now = self.now();
         let mut core = self.core.borrow_mut();
-        for effect in core.take_effects() {
-            match effect {
-                Effect::Close { connection, output } => {
-                    if let Some(outlet) = self.outlets.borrow_mut().remove(&connection) {
-                        outlet.last.replace(Some(output));
-                        outlet.wake.notify_one();
-                    }
-                }
-                Effect::Doubted(doubt) => self.doubt(doubt),
-                Effect::WillDue { id, principal } => {
-                    self.due_wills.borrow_mut().push((id, principal));
-                    self.to_judge.notify_one();
-                }
-                Effect::Confirmed { token, delivered } => {
-                    if let Some(waiting) = self.confirmations.borrow_mut().remove(&token) {
-                        // Whoever gave up waiting need not know.
-                        let _gone = waiting.send(delivered);
-                    }
-                }
-            }
+        let mut sockets = self.sockets.borrow_mut();
+        if !self.is_backlogged(&core) {
+            sockets.read(&mut core, now);
         }
-        let outlets = self.outlets.borrow();
-        for connection in core.take_announced() {
-            if let Some(outlet) = outlets.get(&connection) {
-                outlet.wake.notify_one();
-            }
+        if core.deadline().is_some_and(|at| at <= now.instant) {
+            core.tick(now);
         }
+        if sockets.patience() == Some(Duration::ZERO) {
+            sockets.give_up(&mut core, now);
+        }
+        self.carry_out(&mut core, &mut sockets, now);
         if core.has_batch() {
             self.to_persist.notify_one();
         }
-        let sooner = |at: Instant| self.armed.get().is_none_or(|armed| at < armed);
-        if core.deadline().is_some_and(sooner) {
-            self.earlier.notify_one();
+        if self.stopping.get() && sockets.is_empty() {
+            self.emptied.notify_one();
+        }
+    }
+
+    /// Does what the core wants done. A socket that turns out broken is more of it, once.
+    fn carry_out(&self, core: &mut Core, sockets: &mut Sockets, now: Now) {
+        let mut announced = self.announced.borrow_mut();
+        loop {
+            for effect in core.take_effects() {
+                match effect {
+                    Effect::Close { connection, output } => {
+                        sockets.close(connection, &output);
+                    }
+                    Effect::Doubted(doubt) => self.doubt(doubt),
+                    Effect::WillDue { id, principal } => {
+                        self.due_wills.borrow_mut().push((id, principal));
+                        self.to_judge.notify_one();
+                    }
+                    Effect::Confirmed { token, delivered } => {
+                        if let Some(waiting) = self.confirmations.borrow_mut().remove(&token) {
+                            // Whoever gave up waiting need not know.
+                            let _gone = waiting.send(delivered);
+                        }
+                    }
+                }
+            }
+            core.take_announced(&mut announced);
+            if announced.is_empty() {
+                return;
+            }
+            for connection in announced.drain(..) {
+                sockets.write(core, now, connection);
+            }
+        }
+    }
+
+    /// How long [`Shell::turn`] has nothing to do, if nothing happens.
+    fn sleeps_for(&self) -> Option<Duration> {
+        let core = self.core.borrow();
+        let sockets = self.sockets.borrow();
+        if sockets.has_ready() && !self.is_backlogged(&core) {
+            return Some(Duration::ZERO);
+        }
+        let timer = core
+            .deadline()
+            .map(|at| at.saturating_duration_since(self.clock.instant()));
+        [timer, sockets.patience()].into_iter().flatten().min()
+    }
+
+    fn is_backlogged(&self, core: &Core) -> bool {
+        self.store_backlog_max <= core.store_backlog()
+    }
+
+    /// Takes a client in that the core knows already.
+    fn admit(
+        &self,
+        key: Key<Connection>,
+        shaken: Shaken,
+        slot: OwnedSemaphorePermit,
+    ) -> io::Result<()> {
+        let Shaken {
+            tcp,
+            tls,
+            incoming,
+            plain,
+            outgoing,
+        } = shaken;
+        self.sockets.borrow_mut().admit(Admitted {
+            key,
+            tcp: tcp.into_std()?,
+            tls,
+            incoming,
+            plain,
+            outgoing,
+            slot,
+        })
+    }
+
+    /// Takes nobody in any more; returns when everybody is gone.
+    async fn emptied(&self) {
+        self.stopping.set(true);
+        while !self.sockets.borrow().is_empty() {
+            self.emptied.notified().await;
         }
     }
 
@@ -183,14 +266,6 @@ impl Shell {
         }
     }
 
-    /// A connection's way out of the core.
-    fn outlet(&self, connection: Key<Connection>) -> Rc<Outlet> {
-        let outlet = Rc::new(Outlet::default());
-        let kept = Rc::clone(&outlet);
-        self.outlets.borrow_mut().insert(connection, kept);
-        outlet
-    }
-
     /// A token for a direct message, and where its acknowledgement is told.
     pub(crate) fn confirmation(&self) -> (u64, oneshot::Receiver<bool>) {
         let token = self.next_token.get() + 1;
@@ -203,23 +278,5 @@ impl Shell {
     /// The message of this token is not on its way after all.
     pub(crate) fn forget_confirmation(&self, token: u64) {
         self.confirmations.borrow_mut().remove(&token);
-    }
-
-    /// Fires the core's timers, for ever.
-    async fn keep_time(self: Rc<Self>) {
-        loop {
-            let at = self.core.borrow().deadline();
-            self.armed.set(at);
-            let wait = at.map(|at| at.saturating_duration_since(self.clock.instant()));
-            match wait {
-                Some(wait) => {
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => self.with(Core::tick),
-                        () = self.earlier.notified() => {}
-                    }
-                }
-                None => self.earlier.notified().await,
-            }
-        }
     }
 }

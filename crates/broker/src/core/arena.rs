@@ -16,6 +16,14 @@ pub(crate) struct Key<T> {
     of: PhantomData<fn(T)>,
 }
 
+impl<T> Key<T> {
+    /// Both parts in one number; two keys have the same only if they are the same.
+    pub(crate) fn bits(self) -> usize {
+        const { assert!(usize::BITS >= 64, "a key needs 64 bits") };
+        (self.generation as usize) << 32 | self.index as usize
+    }
+}
+
 impl<T> Clone for Key<T> {
     fn clone(&self) -> Self {
         *self

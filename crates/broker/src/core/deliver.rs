@@ -203,6 +203,7 @@ impl Core {
         let waits = after_disk && !self.journal.is_persisted(self.journal.written());
         if !waits && session.held == 0 {
             if let Some(found) = self.connections.get_mut(connection) {
+                self.spare.lend(&mut found.output);
                 found.send_image(image, packet_id, dup);
                 self.announce(connection);
             }

@@ -91,6 +91,7 @@ impl Core {
             } => {
                 self.let_go(session, connection);
                 if let Some(found) = self.connections.get_mut(connection) {
+                    self.spare.lend(&mut found.output);
                     found.output.extend_from_slice(&bytes);
                     self.announce(connection);
                 }

@@ -204,8 +204,11 @@ impl World {
             }
             return self.turn();
         }
-        for key in self.core.take_announced() {
-            let output = self.core.take_output(key);
+        let mut announced = Vec::new();
+        self.core.take_announced(&mut announced);
+        for key in announced {
+            let output = self.core.output(key).to_vec();
+            self.core.sent(key, output.len());
             self.inbox
                 .entry(key)
                 .or_default()

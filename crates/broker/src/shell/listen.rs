@@ -21,15 +21,15 @@ use pki::tls::{
     Admission, ClientCertMode, Refusal, SecurityPolicy, ServerSettings, TlsError, check_validity,
     presented_id, server_config,
 };
-use rustls::server::Acceptor;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{CommonState, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
+use super::handshake::{self, Shaken};
 use super::rates::AcceptRates;
 use super::thread::{Arrival, Call};
 use crate::broker::{Addresses, ListenerTls};
@@ -292,7 +292,7 @@ impl Entrance {
     }
 
     /// The next client within the bounds.
-    async fn next(&self, listener: &TcpListener) -> Option<Guest> {
+    async fn next(&self, listener: &TcpListener) -> Option<Accepted> {
         // Beyond the bound on handshakes clients wait in the kernel's backlog.
         let turn = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
         let (tcp, address) = match listener.accept().await {
@@ -336,7 +336,7 @@ impl Entrance {
         turn: Turn,
     ) {
         let shaken = tokio::time::timeout(self.handshake_timeout, self.shake_hands(door, tcp));
-        let (service, stream) = match shaken.await {
+        let shaken = match shaken.await {
             Ok(Ok(shaken)) => shaken,
             Ok(Err(error)) => {
                 self.doormen.handshake_failed();
@@ -350,8 +350,9 @@ impl Entrance {
             }
         };
         drop(turn);
-        match service {
-            Service::Https => {
+        match shaken {
+            Guest::Mqtt(shaken, name) => self.hand_over(*shaken, name, address, slot).await,
+            Guest::Https(stream) => {
                 let peer = Peer {
                     address,
                     certificate: None,
@@ -359,7 +360,7 @@ impl Entrance {
                 };
                 self.gateway.serve_connection(stream, peer).await;
             }
-            Service::HttpsDevice => match self.leaf_of(stream.get_ref().1) {
+            Guest::HttpsDevice(stream) => match self.leaf_of(stream.get_ref().1) {
                 Some(_) => {
                     let certificate = presented_id(stream.get_ref().1.peer_certificates());
                     let peer = Peer {
@@ -371,27 +372,36 @@ impl Entrance {
                 }
                 None => tracing::info!(%address, "a resumed certificate is no longer valid"),
             },
-            Service::Mqtt | Service::MqttNamed => self.hand_over(stream, address, slot).await,
         }
     }
 
-    async fn shake_hands(
-        &self,
-        door: Door,
-        tcp: TcpStream,
-    ) -> io::Result<(Service, TlsStream<TcpStream>)> {
-        let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
-        let service = match start.client_hello().alpn() {
+    async fn shake_hands(&self, door: Door, mut tcp: TcpStream) -> io::Result<Guest> {
+        let (accepted, hello) = handshake::greet(&mut tcp).await?;
+        let service = match accepted.client_hello().alpn() {
             Some(offered) => door.choose(offered),
             None => door.choose(std::iter::empty()),
         };
-        let stream = start.into_stream(self.configurations.of(service)).await?;
-        Ok((service, stream))
+        let config = self.configurations.of(service);
+        Ok(match service {
+            Service::Mqtt | Service::MqttNamed => {
+                let name = accepted.client_hello().server_name().map(str::to_owned);
+                let shaken = handshake::shake_hands(tcp, config, hello).await?;
+                Guest::Mqtt(Box::new(shaken), name)
+            }
+            Service::HttpsDevice | Service::Https => {
+                let start = StartHandshake::from_parts(accepted, tcp);
+                let stream = Box::new(start.into_stream(config).await?);
+                match service {
+                    Service::HttpsDevice => Guest::HttpsDevice(stream),
+                    _ => Guest::Https(stream),
+                }
+            }
+        })
     }
 
     /// The certificate the peer proved to hold, if it is valid now.
     // spec aws-iot [EP-14]: also after a resumption.
-    fn leaf_of(&self, tls: &ServerConnection) -> Option<CertificateDer<'static>> {
+    fn leaf_of(&self, tls: &CommonState) -> Option<CertificateDer<'static>> {
         let leaf = tls.peer_certificates()?.first()?;
         check_validity(leaf, self.clock.now()).ok()?;
         Some(leaf.clone().into_owned())
@@ -400,34 +410,31 @@ impl Entrance {
     /// Gives an MQTT client to the broker's thread.
     async fn hand_over(
         &self,
-        stream: TlsStream<TcpStream>,
+        shaken: Shaken,
+        server_name: Option<String>,
         address: SocketAddr,
         slot: OwnedSemaphorePermit,
     ) {
-        let (tcp, tls) = stream.into_inner();
-        let Some(leaf) = self.leaf_of(&tls) else {
+        let tls = shaken.tls.agreed();
+        let Some(leaf) = self.leaf_of(tls) else {
             tracing::info!(%address, "a resumed certificate is no longer valid");
             return;
         };
         let Some(not_after) = not_after(&leaf) else {
             return;
         };
-        let detached = tcp
-            .local_addr()
-            .and_then(|local| Ok((local, tcp.into_std()?)));
-        let (local, tcp) = match detached {
-            Ok(detached) => detached,
+        let local = match shaken.tcp.local_addr() {
+            Ok(local) => local,
             Err(error) => {
                 tracing::debug!(%address, %error, "the connection broke");
                 return;
             }
         };
         let arrival = Arrival {
-            server_name: tls.server_name().map(str::to_owned),
-            negotiated: Negotiated::of(&tls),
+            server_name,
+            negotiated: Negotiated::of(tls),
             certificate: pki::certificate_id(&leaf),
-            tcp,
-            tls,
+            shaken,
             address,
             local,
             leaf,
@@ -439,7 +446,18 @@ impl Entrance {
     }
 }
 
-type Guest = (TcpStream, SocketAddr, OwnedSemaphorePermit, Turn);
+/// Somebody whose handshake is done.
+enum Guest {
+    /// With the name it asked for.
+    Mqtt(Box<Shaken>, Option<String>),
+    /// With a client certificate.
+    HttpsDevice(Box<TlsStream<TcpStream>>),
+    /// Without.
+    Https(Box<TlsStream<TcpStream>>),
+}
+
+/// Somebody who was accepted, with a place among the connections and among the handshakes.
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit, Turn);
 
 /// Leave to make a handshake.
 #[derive(Debug)]

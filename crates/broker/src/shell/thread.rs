@@ -1,21 +1,22 @@
 //! The broker's thread: a runtime of its own, the tasks on it, and the calls it takes.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use mio::{Events, Poll, Token, Waker};
 use model::{ApiError, CertificateId, Scope, Timestamp};
-use rustls::ServerConnection;
 use rustls_pki_types::CertificateDer;
 use storage::{Storage, StorageError, Urgency};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
-use tokio::task::{JoinSet, LocalSet};
 
-use super::connection::Patience;
-use super::socket::TlsSocket;
+use super::executor::Executor;
+use super::handshake::Shaken;
+use super::sockets::Sockets;
 use super::{Access, Shell};
 use crate::core::{Core, Grounds, Peer, Settings};
 use crate::directory::{Directory, Standing};
@@ -27,6 +28,10 @@ use crate::store;
 
 /// The status of a certificate that its authority introduced and nobody has decided on.
 const PENDING_ACTIVATION: &str = "PENDING_ACTIVATION";
+/// Stands for a wake-up by another thread; no connection has it, as no index is this large.
+const WOKEN: Token = Token(usize::MAX);
+/// Events taken from the operating system at once.
+const EVENTS_MAX: usize = 1024;
 /// How often what was counted is put where metrics are read.
 const EXPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -50,8 +55,7 @@ pub(crate) enum Call {
 /// A client whose handshake is done.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    pub(crate) tcp: TcpStream,
-    pub(crate) tls: ServerConnection,
+    pub(super) shaken: Shaken,
     pub(crate) address: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) certificate: CertificateId,
@@ -106,9 +110,10 @@ impl Thread {
     /// [`ThreadStartError`].
     pub(crate) async fn start(options: ThreadOptions) -> Result<Self, ThreadStartError> {
         let (started, starting) = oneshot::channel();
+        let runtime = Handle::current();
         let handle = std::thread::Builder::new()
             .name("broker".to_owned())
-            .spawn(move || run(options, started))?;
+            .spawn(move || run(&runtime, options, started))?;
         match starting.await {
             Ok(Ok(())) => Ok(Self { handle }),
             Ok(Err(error)) => Err(error),
@@ -122,58 +127,120 @@ impl Thread {
     }
 }
 
-fn run(options: ThreadOptions, started: oneshot::Sender<Result<(), ThreadStartError>>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    match runtime {
-        Ok(runtime) => LocalSet::new().block_on(&runtime, live(options, started)),
+fn run(
+    runtime: &Handle,
+    options: ThreadOptions,
+    started: oneshot::Sender<Result<(), ThreadStartError>>,
+) {
+    // Timers of the tasks here are the runtime's.
+    let _entered = runtime.enter();
+    let mut poll = match Poll::new() {
+        Ok(poll) => poll,
         Err(error) => {
             // Nobody to tell when the caller has gone away.
-            let _gone = started.send(Err(error.into()));
-        }
-    }
-}
-
-async fn live(options: ThreadOptions, started: oneshot::Sender<Result<(), ThreadStartError>>) {
-    let changes = options.storage.changes();
-    let shell = match restored(&options).await {
-        Ok(shell) => Rc::new(shell),
-        Err(error) => {
             let _gone = started.send(Err(error.into()));
             return;
         }
     };
+    match live(runtime, &poll, options) {
+        Ok(shell) => {
+            if started.send(Ok(())).is_ok() {
+                serve(&mut poll, &shell);
+            }
+        }
+        Err(error) => {
+            let _gone = started.send(Err(error));
+        }
+    }
+}
+
+/// The shell, with everything that was stored, and its tasks.
+fn live(
+    runtime: &Handle,
+    poll: &Poll,
+    options: ThreadOptions,
+) -> Result<Rc<Shell>, ThreadStartError> {
+    let changes = options.storage.changes();
+    let core = runtime.block_on(restored(&options))?;
+    let waker = Waker::new(poll.registry(), WOKEN)?;
+    let executor = Executor::new(move || {
+        if let Err(error) = waker.wake() {
+            tracing::error!(%error, "the broker's thread could not be woken");
+        }
+    });
+    let sockets = Sockets::new(poll.registry().try_clone()?, options.write_timeout);
+    let shell = Rc::new(Shell::new(
+        core,
+        Arc::clone(options.storage.clock()),
+        sockets,
+        executor,
+        options.persisted.clone(),
+        options.store_backlog_max,
+    ));
+    shell.with(Core::tick);
     let access = Rc::new(Access::new(
         options.storage.clone(),
         Arc::clone(&options.directory),
         options.scope.clone(),
         options.review_timeout,
     ));
-    let mut tasks = JoinSet::new();
-    tasks.spawn_local(Rc::clone(&shell).keep_time());
-    tasks.spawn_local(Rc::clone(&shell).persist(options.storage.clone()));
-    let following =
-        Rc::clone(&access).follow(Rc::clone(&shell), changes, Arc::clone(&options.receipts));
-    tasks.spawn_local(following);
-    tasks.spawn_local(Rc::clone(&access).settle_doubts(Rc::clone(&shell)));
-    tasks.spawn_local(Rc::clone(&access).judge_wills(Rc::clone(&shell)));
-    tasks.spawn_local(export(Rc::clone(&shell), options.gauges.clone()));
-    if started.send(Ok(())).is_ok() {
-        take_calls(options, &shell, &access).await;
+    let run = |task| shell.executor.spawn(task);
+    run(boxed(Rc::clone(&shell).persist(options.storage.clone())));
+    run(boxed(Rc::clone(&access).follow(
+        Rc::clone(&shell),
+        changes,
+        Arc::clone(&options.receipts),
+    )));
+    run(boxed(Rc::clone(&access).settle_doubts(Rc::clone(&shell))));
+    run(boxed(Rc::clone(&access).judge_wills(Rc::clone(&shell))));
+    run(boxed(export(Rc::clone(&shell), options.gauges.clone())));
+    run(boxed(take_calls(options, Rc::clone(&shell), access)));
+    Ok(shell)
+}
+
+fn boxed(task: impl Future<Output = ()> + 'static) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(task)
+}
+
+/// The loop: sleep, note what happened, tasks, a turn.
+fn serve(poll: &mut Poll, shell: &Shell) {
+    let mut events = Events::with_capacity(EVENTS_MAX);
+    while !shell.stopped.get() {
+        shell.executor.run();
+        shell.turn();
+        let mut wait = shell.sleeps_for();
+        if !shell.executor.may_sleep() {
+            wait = Some(Duration::ZERO);
+        }
+        let polled = poll.poll(&mut events, wait);
+        shell.executor.awake();
+        match polled {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => {
+                tracing::error!(%error, "the broker cannot wait for its clients and stops");
+                return;
+            }
+        }
+        let mut sockets = shell.sockets.borrow_mut();
+        let mut unblocked = shell.announced.borrow_mut();
+        for event in &events {
+            if event.token() != WOKEN {
+                unblocked.extend(sockets.note(event));
+            }
+        }
     }
-    tasks.shutdown().await;
 }
 
 /// The core, with everything that was stored.
-async fn restored(options: &ThreadOptions) -> Result<Shell, StorageError> {
+async fn restored(options: &ThreadOptions) -> Result<Core, StorageError> {
     let stored = options.storage.read(store::load).await?;
     let now = options.storage.clock().now();
     let close = move |tx: &mut storage::Tx<'_>| store::close_open(tx, now);
     // On a full disk the broker still has to start, or nothing could be revoked.
     let closed: Result<_, StorageError> = options.storage.write(Urgency::Containment, close).await;
     closed?;
-    let clock = Arc::clone(options.storage.clock());
+    let clock = options.storage.clock();
     let settings = Settings {
         limits: options.limits.clone(),
         grounds: Grounds::new(&options.scope, options.limits.profile),
@@ -186,56 +253,43 @@ async fn restored(options: &ThreadOptions) -> Result<Shell, StorageError> {
     };
     let mut core = Core::new(settings, now);
     core.restore(now, stored);
-    let shell = Shell::new(core, clock, options.persisted.clone());
-    shell.with(Core::tick);
-    Ok(shell)
+    Ok(core)
 }
 
-async fn take_calls(options: ThreadOptions, shell: &Rc<Shell>, access: &Rc<Access>) {
+async fn take_calls(options: ThreadOptions, shell: Rc<Shell>, access: Rc<Access>) {
     let ThreadOptions {
         storage,
         directory,
-        write_timeout,
-        store_backlog_max,
         mut calls,
         ..
     } = options;
-    let patience = Patience {
-        write: write_timeout,
-        store_backlog_max,
-    };
     let reception = Rc::new(Reception {
         storage,
         directory,
-        access: Rc::clone(access),
-        patience,
+        access,
     });
-    let mut guests = JoinSet::new();
-    loop {
-        tokio::select! {
-            call = calls.recv() => match call {
-                None => return,
-                Some(Call::Run(request)) => request(shell),
-                Some(Call::Arrive(arrival)) => {
-                    let reception = Rc::clone(&reception);
-                    guests.spawn_local(reception.receive(Rc::clone(shell), *arrival));
+    while let Some(call) = calls.recv().await {
+        match call {
+            Call::Run(request) => request(&shell),
+            Call::Arrive(arrival) => {
+                let receive = Rc::clone(&reception).receive(Rc::clone(&shell), *arrival);
+                shell.executor.spawn(receive);
+            }
+            Call::Stop { patience, done } => {
+                shell.with(Core::shut_down);
+                let all_gone = async {
+                    shell.emptied().await;
+                    shell.flush().await;
+                };
+                if tokio::time::timeout(patience, all_gone).await.is_err() {
+                    tracing::warn!("not everything was done in the time given to stop");
                 }
-                Some(Call::Stop { patience, done }) => {
-                    shell.with(Core::shut_down);
-                    let all_gone = async {
-                        while guests.join_next().await.is_some() {}
-                        shell.flush().await;
-                    };
-                    if tokio::time::timeout(patience, all_gone).await.is_err() {
-                        tracing::warn!("not everything was done in the time given to stop");
-                    }
-                    let _gone = done.send(());
-                    return;
-                }
-            },
-            Some(_) = guests.join_next() => {}
+                let _gone = done.send(());
+                break;
+            }
         }
     }
+    shell.stopped.set(true);
 }
 
 async fn export(shell: Rc<Shell>, gauges: Gauges) {
@@ -251,14 +305,12 @@ struct Reception {
     storage: Storage,
     directory: Arc<dyn Directory>,
     access: Rc<Access>,
-    patience: Patience,
 }
 
 impl Reception {
     async fn receive(self: Rc<Self>, shell: Rc<Shell>, arrival: Arrival) {
         let Arrival {
-            tcp,
-            tls,
+            shaken,
             address,
             local,
             certificate,
@@ -266,7 +318,7 @@ impl Reception {
             not_after,
             server_name,
             negotiated,
-            slot: _slot,
+            slot,
         } = arrival;
         let peer = Peer {
             address,
@@ -297,18 +349,16 @@ impl Reception {
                 return;
             }
         };
-        let tcp = match tokio::net::TcpStream::from_std(tcp) {
-            Ok(tcp) => tcp,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be taken over");
-                return;
-            }
-        };
+        if shell.stopping.get() {
+            return;
+        }
         let Some(key) = shell.with(|core, now| core.opened(now, peer, facts)) else {
             return;
         };
-        let socket = TlsSocket::new(tcp, tls);
-        Rc::clone(&shell).serve(key, socket, self.patience).await;
+        if let Err(error) = shell.admit(key, shaken, slot) {
+            tracing::warn!(%error, "a connection could not be taken over");
+            shell.with(|core, now| core.closed(now, key));
+        }
     }
 
     /// An unknown certificate may be registered by its authority's rules; it is told of, and has
