@@ -7,7 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 CARGO := cargo
 
-.PHONY: demo test lint fmt setup-test setup-demo test-rust test-clients operations fuzz clean
+.PHONY: demo test bench lint fmt setup-test setup-demo test-rust test-clients operations fuzz clean
 
 demo:
 	@scripts/setup demo
@@ -18,6 +18,14 @@ demo:
 test:
 	@scripts/setup test
 	@scripts/test
+
+# Palisade beside its peers, in one run: docs/benchmarks.md.
+# BENCH_FLAGS="--only fanin0,conn --rounds 5" and the like; `palisade-bench run --help` lists them.
+bench:
+	@scripts/setup bench
+	@echo "==> building"
+	@$(CARGO) build --release -p palisade -p bench
+	@target/release/palisade-bench run $(BENCH_FLAGS)
 
 lint:
 	@scripts/setup lint

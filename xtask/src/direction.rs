@@ -47,6 +47,8 @@ const IO: &[&str] = &["tokio", "hyper", "rusqlite", "postgres", "tokio-rustls"];
 
 /// Development only: anything from the engines up may use it in tests, nothing at run time.
 const TESTKIT: &str = "testkit";
+/// Development only: it measures what is built and may use all of it; nobody uses it.
+const BENCH: &str = "bench";
 
 fn layer(name: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&name))
@@ -83,7 +85,7 @@ pub(crate) fn complaints() -> Result<Vec<String>> {
 }
 
 fn of_crate(user: &str, manifest: &str) -> Vec<String> {
-    if user == TESTKIT {
+    if user == TESTKIT || user == BENCH {
         return Vec::new();
     }
     let Some(user_layer) = layer(user) else {
@@ -93,6 +95,9 @@ fn of_crate(user: &str, manifest: &str) -> Vec<String> {
     for used in section(manifest, "dependencies") {
         if used == TESTKIT {
             complaints.push(format!("`{user}` may use testkit in tests only"));
+        }
+        if used == BENCH {
+            complaints.push(format!("`{user}` may not use bench"));
         }
         if PURE.contains(&user) && IO.contains(&used) {
             complaints.push(format!("`{user}` does no I/O and may not use `{used}`"));
@@ -118,5 +123,8 @@ mod tests {
         assert_eq!(of_crate("palisade", manifest), Vec::<String>::new());
         assert_eq!(of_crate("mqtt", manifest).len(), 2);
         assert_eq!(of_crate("nobody", manifest).len(), 1);
+        assert_eq!(of_crate("bench", manifest), Vec::<String>::new());
+        let manifest = "[dependencies]\nbench.workspace = true\n";
+        assert_eq!(of_crate("broker", manifest), ["`broker` may not use bench"]);
     }
 }
