@@ -14,17 +14,21 @@ import time
 from conftest import EVERYTHING, Device
 
 PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 3, 4, 5, 6, 7
-CONNACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 2, 9, 11, 13, 14
+CONNACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT, AUTH = 2, 9, 11, 13, 14, 15
 PATIENCE_S = 20
 
 # Property identifiers, and how the value of each is written.
-_BYTE, _U16, _U32, _TEXT = range(4)
+_BYTE, _U16, _U32, _TEXT, _BINARY, _NUMBER, _PAIR = range(7)
 PROPERTIES = {
-    0x02: ("message_expiry", _U32), 0x11: ("session_expiry", _U32), 0x12: ("client_id", _TEXT),
-    0x13: ("keep_alive", _U16), 0x1F: ("reason", _TEXT), 0x21: ("receive_maximum", _U16),
-    0x22: ("alias_maximum", _U16), 0x24: ("maximum_qos", _BYTE), 0x25: ("retain", _BYTE),
+    0x01: ("payload_format", _BYTE), 0x02: ("message_expiry", _U32), 0x03: ("content_type", _TEXT),
+    0x08: ("response_topic", _TEXT), 0x09: ("correlation_data", _BINARY),
+    0x0B: ("identifier", _NUMBER), 0x11: ("session_expiry", _U32), 0x12: ("client_id", _TEXT),
+    0x13: ("keep_alive", _U16), 0x15: ("method", _TEXT), 0x16: ("data", _BINARY),
+    0x1A: ("response_information", _TEXT), 0x1C: ("reference", _TEXT), 0x1F: ("reason", _TEXT),
+    0x21: ("receive_maximum", _U16), 0x22: ("alias_maximum", _U16), 0x23: ("alias", _U16),
+    0x24: ("maximum_qos", _BYTE), 0x25: ("retain", _BYTE), 0x26: ("user", _PAIR),
     0x27: ("packet_bytes", _U32), 0x28: ("wildcards", _BYTE), 0x29: ("identifiers", _BYTE),
-    0x2A: ("shared", _BYTE), 0x0B: ("identifier", _BYTE),
+    0x2A: ("shared", _BYTE),
 }
 
 
@@ -61,17 +65,20 @@ def u32(value):
 
 
 def connect(client_id, version=5, clean=True, keep_alive=60, expiry_s=None, will=None, extra=b"",
-            user=None):
+            user=None, password=None, will_extra=b""):
     """CONNECT; `will` is (topic, payload, QoS, retain)."""
     flags = 0x02 if clean else 0
     tail = b""
     if will:
         topic, payload, qos, retain = will
         flags |= 0x04 | qos << 3 | (0x20 if retain else 0)
-        tail += properties(version) + text(topic) + text(payload)
+        tail += properties(version, will_extra) + text(topic) + text(payload)
     if user is not None:
         flags |= 0x80
         tail += text(user)
+    if password is not None:
+        flags |= 0x40
+        tail += text(password)
     content = extra if expiry_s is None else b"\x11" + u32(expiry_s) + extra
     return packet(0x10, text("MQTT"), bytes([version, flags]), u16(keep_alive),
                   properties(version, content), text(client_id), tail)
@@ -88,12 +95,25 @@ def subscribe(*filters, id=1, qos=1, version=5, extra=b"", options=None):
                   *(text(one) + option for one in filters))
 
 
-def unsubscribe(*filters, id=1, version=5):
-    return packet(0xA2, u16(id), properties(version), *map(text, filters))
+def unsubscribe(*filters, id=1, version=5, extra=b""):
+    return packet(0xA2, u16(id), properties(version, extra), *map(text, filters))
 
 
-def acknowledge(kind, id):
-    return packet(kind << 4 | (2 if kind == PUBREL else 0), u16(id))
+def acknowledge(kind, id, code=None):
+    """PUBACK, PUBREC, PUBREL or PUBCOMP; the reason code is of version 5."""
+    reason = b"" if code is None else bytes([code])
+    return packet(kind << 4 | (2 if kind == PUBREL else 0), u16(id), reason)
+
+
+def disconnect(code=None, extra=None):
+    """DISCONNECT; reason code and properties are of version 5."""
+    reason = b"" if code is None else bytes([code])
+    return packet(0xE0, reason, b"" if extra is None else properties(5, extra))
+
+
+def user(name, value):
+    """A user property."""
+    return b"\x26" + text(name) + text(value)
 
 
 class Packet:
@@ -143,17 +163,32 @@ class Packet:
         return self.body[end:]
 
     @property
+    def dup(self):
+        return bool(self.flags & 8)
+
+    @property
+    def retain(self):
+        return bool(self.flags & 1)
+
+    @property
     def properties(self):
+        """Each property by its name; of one that occurs more than once, the last."""
+        return dict(self.property_list)
+
+    @property
+    def property_list(self):
+        """The properties in their order, as (name, value)."""
         if self.kind == PUBLISH:
             return self._publish_properties()[0]
-        return _properties(self.body, {CONNACK: 2, DISCONNECT: 1}.get(self.kind, 3))[0]
+        at = {CONNACK: 2, DISCONNECT: 1, AUTH: 1, SUBACK: 2, UNSUBACK: 2}.get(self.kind, 3)
+        return _properties(self.body, at)[0] if self.version == 5 else []
 
     def _topic_end(self):
         return 2 + struct.unpack_from(">H", self.body)[0]
 
     def _publish_properties(self):
         at = self._topic_end() + (2 if self.qos else 0)
-        return _properties(self.body, at) if self.version == 5 else ({}, at)
+        return _properties(self.body, at) if self.version == 5 else ([], at)
 
 
 def _number(data, at):
@@ -166,23 +201,32 @@ def _number(data, at):
 
 
 def _properties(data, at):
-    found = {}
+    found = []
     if at >= len(data):
         return found, at
     length, at = _number(data, at)
     end = at + length
     while at < end:
         name, form = PROPERTIES[data[at]]
-        at += 1
-        if form == _TEXT:
-            size = struct.unpack_from(">H", data, at)[0]
-            found[name] = data[at + 2:at + 2 + size].decode()
-            at += 2 + size
-        else:
-            size = {_BYTE: 1, _U16: 2, _U32: 4}[form]
-            found[name] = int.from_bytes(data[at:at + size], "big")
-            at += size
+        value, at = _value(data, at + 1, form)
+        found.append((name, value))
     return found, end
+
+
+def _value(data, at, form):
+    """The value at `at`, and where the next one begins."""
+    if form == _NUMBER:
+        return _number(data, at)
+    if form == _PAIR:
+        key, at = _value(data, at, _TEXT)
+        value, at = _value(data, at, _TEXT)
+        return (key, value), at
+    if form in (_TEXT, _BINARY):
+        size = struct.unpack_from(">H", data, at)[0]
+        raw = bytes(data[at + 2:at + 2 + size])
+        return (raw.decode() if form == _TEXT else raw), at + 2 + size
+    size = {_BYTE: 1, _U16: 2, _U32: 4}[form]
+    return int.from_bytes(data[at:at + size], "big"), at + size
 
 
 class Closed(Exception):
@@ -194,12 +238,23 @@ class Wire:
 
     def __init__(self, device, version=5, port=None, context=None, session=None, source=None):
         self.version = version
-        raw = socket.create_connection(
-            ("localhost", port or device.platform.port("mqtt")), PATIENCE_S, source)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw = self._dial(port or device.platform.port("mqtt"), source)
         self.tls = (context or device.tls()).wrap_socket(raw, server_hostname="localhost",
                                                          session=session)
         self.buffer = b""
+
+    @staticmethod
+    def _dial(port, source=None):
+        raw = socket.create_connection(("localhost", port), PATIENCE_S, source)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return raw
+
+    @classmethod
+    def plain(cls, port, version=5):
+        """A connection without TLS, to a broker that is not ours."""
+        wire = cls.__new__(cls)
+        wire.version, wire.tls, wire.buffer = version, cls._dial(port), b""
+        return wire
 
     @classmethod
     def connected(cls, device, client_id=None, version=5, **options):

@@ -2,14 +2,15 @@
 //!
 //! The grammar is one line: `spec <document> [<rule>]` where a rule is implemented and
 //! `tests <document> [<rule>]` above its test; further rules may follow in their own brackets.
-//! The rules of `aws-iot` are those of docs/contract; those of the MQTT standards keep the
-//! numbers that the standards print, of the form MQTT-x.y.z-n.
+//! The rules of `aws-iot` are those of docs/contract; those of the MQTT standards are listed in
+//! docs/specs, and a section stands for what a standard says without a number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
 use crate::source;
+use crate::spec::{Count, Spec};
 
 /// What was cited, and what is wrong with it.
 pub(crate) struct Report {
@@ -40,20 +41,10 @@ fn is_contract_rule(text: &str) -> bool {
     })
 }
 
-fn is_mqtt_rule(text: &str) -> bool {
+/// A section, where the standard states the rule without a number: `3.1.2.11.4`.
+fn is_section(text: &str) -> bool {
     let numbers = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // Printed so in the standard.
-    if text == "MQTT-3-8.3-4" {
-        return true;
-    }
-    let Some(rest) = text.strip_prefix("MQTT-") else {
-        // A section, where the standard states the rule without a number.
-        return text.contains('.') && text.split('.').all(numbers);
-    };
-    let Some((section, number)) = rest.rsplit_once('-') else {
-        return false;
-    };
-    section.split('.').count() == 3 && section.split('.').all(numbers) && numbers(number)
+    text.contains('.') && text.split('.').all(numbers)
 }
 
 /// The citations of a line: several stand apart by `;`.
@@ -88,19 +79,20 @@ pub(crate) fn report() -> Result<Report> {
         );
         rules.extend(headings(&text).map(str::to_owned));
     }
+    let specs = Spec::all()?;
     let mut complaints = Vec::new();
     let mut cited: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     let mut files = source::rust_files()?;
     files.extend(source::texts(&["tests"], ".py")?);
+    files.extend(source::texts(&["tests"], ".txt")?);
     for (path, text) in files {
         for (index, line) in text.lines().enumerate() {
             for (verb, document, rule) in citations(line).flat_map(|(verb, document, found)| {
                 found.into_iter().map(move |rule| (verb, document, rule))
             }) {
-                let exists = match document {
-                    "aws-iot" => rules.contains(rule),
-                    "mqtt5" | "mqtt311" => is_mqtt_rule(rule),
-                    _ => false,
+                let exists = match specs.get(document) {
+                    Some(spec) => spec.has(rule) || is_section(rule),
+                    None => document == "aws-iot" && rules.contains(rule),
                 };
                 if !exists && !path.starts_with("xtask") {
                     let place = format!("{}:{}", path.display(), index + 1);
@@ -111,12 +103,26 @@ pub(crate) fn report() -> Result<Report> {
             }
         }
     }
-    let mut summary = format!("{} rules in docs/contract", rules.len());
-    for ((document, verb), rules) in &cited {
-        summary.push_str(&format!(
-            "\n{document}: {} rules with `{verb}`",
-            rules.len()
-        ));
+    let none = BTreeSet::new();
+    let of = |document: &str, verb: &str| {
+        let key = (document.to_owned(), verb.to_owned());
+        cited.get(&key).unwrap_or(&none)
+    };
+    let mut summary = format!(
+        "aws-iot: {} rules, {} with `spec`, {} with `tests`",
+        rules.len(),
+        of("aws-iot", "spec").len(),
+        of("aws-iot", "tests").len()
+    );
+    for (document, spec) in &specs {
+        let count = Count::of(spec, of(document, "spec"), of(document, "tests"));
+        summary.push_str(&format!("\n{document}: {count}"));
+        let found = count.complaints(spec);
+        complaints.extend(
+            found
+                .into_iter()
+                .map(|text| format!("docs/specs/{document}.toml: {text}")),
+        );
     }
     Ok(Report {
         summary,
@@ -138,9 +144,8 @@ mod tests {
         assert_eq!(citations("// a comment about spec things").count(), 0);
         assert!(is_contract_rule("MQ-11"));
         assert!(!is_contract_rule("u8"));
-        assert!(is_mqtt_rule("MQTT-3.1.2-22"));
-        assert!(is_mqtt_rule("2.1.2"));
-        assert!(!is_mqtt_rule("MQTT-3.1-22"));
-        assert!(!is_mqtt_rule("MQ-1"));
+        assert!(is_section("2.1.2"));
+        assert!(!is_section("MQTT-3.1.2-22"));
+        assert!(!is_section("2"));
     }
 }

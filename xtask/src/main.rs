@@ -7,6 +7,7 @@
 mod citations;
 mod direction;
 mod source;
+mod spec;
 mod tidy;
 
 use anyhow::{Result, bail};

@@ -1,3 +1,5 @@
+mod shrink;
+
 use std::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
