@@ -56,7 +56,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BytesMut};
 use device_api::DisconnectReason;
@@ -81,7 +81,7 @@ use crate::directory::Known;
 use crate::limits::Limits;
 use crate::negotiated::Tally;
 use arena::Arena;
-use gate::{EVERYTHING, Gated};
+use gate::{EVERYTHING, Gate, Gated};
 use images::Images;
 use journal::Journal;
 use message::Ledger;
@@ -233,7 +233,9 @@ pub(crate) struct Core {
     connect_rates: HashMap<Arc<str>, Bucket>,
     ledger: Ledger,
     journal: Journal,
-    gates: VecDeque<(u64, Gated)>,
+    gates: VecDeque<Gate>,
+    /// Those of them that were passed out of turn.
+    gates_passed: usize,
     timers: BinaryHeap<Reverse<Due>>,
     /// Connections with output the shell does not know of.
     announced: Vec<Key<Connection>>,
@@ -277,6 +279,7 @@ impl Core {
             ledger: Ledger::new(limits.queue_bytes_max, 0, 0),
             journal: Journal::default(),
             gates: VecDeque::new(),
+            gates_passed: 0,
             timers: BinaryHeap::new(),
             announced: Vec::new(),
             ending: Vec::new(),
@@ -390,9 +393,24 @@ impl Core {
         self.journal.take()
     }
 
-    /// Whether [`Core::take_batch`] would give something.
+    /// Whether a batch should be taken now.
     pub(crate) fn has_batch(&self) -> bool {
-        self.journal.has_batch()
+        self.journal.is_due()
+    }
+
+    /// How long what gathers for the disk may wait; `None` when it is due, or there is nothing.
+    pub(crate) fn batch_patience(&self) -> Option<Duration> {
+        self.journal.patience()
+    }
+
+    /// Whatever waits for the disk is to wait no longer than it must.
+    pub(crate) fn hurry(&mut self) {
+        self.journal.hurry();
+    }
+
+    /// The sequence up to which everything is on the disk, or need not be.
+    pub(crate) fn persisted_up_to(&self) -> u64 {
+        self.journal.persisted_up_to()
     }
 
     /// Ops that are not on the disk yet.
@@ -445,10 +463,12 @@ impl Core {
 
     /// Ends what has to end, and tells the shell of new output. Every event closes with this.
     fn settle(&mut self, now: Now) {
+        self.open_gates();
         while !self.ending.is_empty() {
             for (key, end) in std::mem::take(&mut self.ending) {
                 self.depart(now, key, &end);
             }
+            self.open_gates();
         }
         self.images.clear();
         self.arrange_telling(now);

@@ -31,6 +31,8 @@ use std::time::Duration;
 
 use model::{CertificateId, Clock};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
+// The disk is waited for by the clock on the wall, which the platform's need not be.
+use tokio::time::Instant;
 
 use crate::core::{Connection, Core, Doubt, Effect, Key, Now};
 use executor::Executor;
@@ -56,6 +58,8 @@ pub(crate) struct Shell {
     to_persist: Notify,
     /// Ops on the disk; also tells when there is room for more.
     persisted: watch::Sender<u64>,
+    /// When the batch that gathers is due.
+    batch_due: Cell<Option<Instant>>,
     /// Writes that may wait for the disk before sockets are no longer read.
     store_backlog_max: u64,
     /// Who waits for the acknowledgement of a direct message.
@@ -99,6 +103,7 @@ impl Shell {
             executor,
             to_persist: Notify::new(),
             persisted,
+            batch_due: Cell::new(None),
             store_backlog_max,
             confirmations: RefCell::default(),
             next_token: Cell::new(0),
@@ -145,11 +150,32 @@ impl Shell {
             sockets.give_up(&mut core, now);
         }
         self.carry_out(&mut core, &mut sockets, now);
-        if core.has_batch() {
-            self.to_persist.notify_one();
-        }
+        self.mind_batch(&mut core);
+        let persisted = core.persisted_up_to();
+        self.persisted.send_if_modified(|told| {
+            let before = std::mem::replace(told, persisted);
+            before != persisted
+        });
         if self.stopping.get() && sockets.is_empty() {
             self.emptied.notify_one();
+        }
+    }
+
+    /// Sees to it that what gathers for the disk is taken when it is due.
+    fn mind_batch(&self, core: &mut Core) {
+        let due = core.batch_patience().map(|patience| {
+            let at = Instant::now();
+            let by = at + patience;
+            let due = self.batch_due.get().map_or(by, |due| due.min(by));
+            if due <= at {
+                core.hurry();
+            }
+            due
+        });
+        self.batch_due.set(due);
+        if core.has_batch() {
+            self.batch_due.set(None);
+            self.to_persist.notify_one();
         }
     }
 
@@ -195,7 +221,12 @@ impl Shell {
         let timer = core
             .deadline()
             .map(|at| at.saturating_duration_since(self.clock.instant()));
-        [timer, sockets.patience()].into_iter().flatten().min()
+        let batch = self.batch_due.get();
+        let batch = batch.map(|due| due.saturating_duration_since(Instant::now()));
+        [timer, batch, sockets.patience()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn is_backlogged(&self, core: &Core) -> bool {

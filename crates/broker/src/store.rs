@@ -14,8 +14,6 @@ mod wills;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
-
 use bytes::Bytes;
 use model::Timestamp;
 use storage::{Migration, StorageError, Tx, Value, params};
@@ -154,95 +152,10 @@ pub(crate) struct RetainedRow {
 
 /// Applies `ops` in order.
 ///
-/// An entry that comes and goes, or a message that does, within `ops` is never written, and where
-/// an entry was sent under is written with it: between a connected publisher and a prompt
-/// receiver nearly all are like that.
-///
 /// # Errors
 /// When the database cannot take them; none is applied then.
 pub(crate) fn apply(tx: &mut Tx<'_>, ops: &[Op]) -> Result<(), StorageError> {
-    let merged = Merged::of(ops);
-    for op in ops {
-        match op {
-            Op::Entry(row) => {
-                if let Some(Some(state)) = merged.entries.get(&row.entry) {
-                    put_entry(tx, row, *state)?;
-                }
-            }
-            Op::EntrySent { entry, .. } | Op::EntryEnd { entry }
-                if merged.entries.contains_key(entry) => {}
-            Op::Message { id, .. } | Op::MessageEnd { id }
-                if merged.passing_messages.contains(id) => {}
-            op => apply_one(tx, op)?,
-        }
-    }
-    Ok(())
-}
-
-/// What comes of entries and messages that begin within one batch.
-struct Merged {
-    /// Where each stands at the end of the batch; `None` when it has ended.
-    entries: HashMap<u64, Option<Sent>>,
-    /// Those that also end.
-    passing_messages: HashSet<u64>,
-}
-
-/// How far an entry has come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sent {
-    packet_id: Option<u16>,
-    released: bool,
-}
-
-impl Merged {
-    fn of(ops: &[Op]) -> Self {
-        let mut entries = HashMap::new();
-        let mut begun = HashSet::new();
-        let mut passing_messages = HashSet::new();
-        for op in ops {
-            match op {
-                Op::Entry(row) => {
-                    let packet_id = row.packet_id;
-                    let released = row.released;
-                    let sent = Sent {
-                        packet_id,
-                        released,
-                    };
-                    entries.insert(row.entry, Some(sent));
-                }
-                Op::EntrySent {
-                    entry,
-                    packet_id,
-                    released,
-                } => {
-                    if let Some(state) = entries.get_mut(entry) {
-                        let packet_id = Some(*packet_id);
-                        let released = *released;
-                        *state = Some(Sent {
-                            packet_id,
-                            released,
-                        });
-                    }
-                }
-                Op::EntryEnd { entry } => {
-                    if let Some(state) = entries.get_mut(entry) {
-                        *state = None;
-                    }
-                }
-                Op::Message { id, .. } => {
-                    begun.insert(*id);
-                }
-                Op::MessageEnd { id } if begun.contains(id) => {
-                    passing_messages.insert(*id);
-                }
-                _ => {}
-            }
-        }
-        Self {
-            entries,
-            passing_messages,
-        }
-    }
+    ops.iter().try_for_each(|op| apply_one(tx, op))
 }
 
 fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
@@ -274,18 +187,7 @@ fn apply_one(tx: &mut Tx<'_>, op: &Op) -> Result<(), StorageError> {
                 &params![number(*id), body, *expires_at],
             )
         }
-        Op::Entry(row) => {
-            let packet_id = row.packet_id;
-            let released = row.released;
-            put_entry(
-                tx,
-                row,
-                Sent {
-                    packet_id,
-                    released,
-                },
-            )
-        }
+        Op::Entry(row) => put_entry(tx, row),
         Op::EntrySent {
             entry,
             packet_id,
@@ -403,7 +305,7 @@ fn put_subscription(
     )
 }
 
-fn put_entry(tx: &mut Tx<'_>, row: &EntryRow, sent: Sent) -> Result<(), StorageError> {
+fn put_entry(tx: &mut Tx<'_>, row: &EntryRow) -> Result<(), StorageError> {
     run(
         tx,
         "INSERT INTO session_messages (entry, holder, message, qos, retain, identifier, \
@@ -415,8 +317,8 @@ fn put_entry(tx: &mut Tx<'_>, row: &EntryRow, sent: Sent) -> Result<(), StorageE
             row.qos,
             row.retain,
             row.identifier,
-            sent.packet_id,
-            sent.released,
+            row.packet_id,
+            row.released,
         ],
     )
 }

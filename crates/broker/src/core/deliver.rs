@@ -73,6 +73,10 @@ impl Core {
         if sends_now {
             self.dispatch_entry(now, key, entry);
         } else if let Some(session) = self.sessions.get_mut(key) {
+            if entry.stored {
+                // Nobody will acknowledge it soon.
+                self.journal.hurry();
+            }
             session.queue.push_back(entry);
         }
         Offered::Taken
@@ -221,8 +225,7 @@ impl Core {
             connection,
             bytes,
         };
-        // Behind everything written so far, and so behind what is held already.
-        self.gates.push_back((self.journal.written(), gated));
+        self.gate_behind_all(gated);
     }
 
     fn bytes_of(

@@ -1,4 +1,8 @@
 //! The gate: what promises durability leaves when it is on the disk.
+//!
+//! An answer to a publish waits for the ops of that publish alone. Each is on the disk, or came to
+//! nothing because its receiver has the message: then the answer may leave and the disk was not
+//! needed. Everything else waits for all that was written before it.
 
 use bytes::Bytes;
 use mqtt::packet::AckProperties;
@@ -40,28 +44,99 @@ pub(super) enum Gated {
 /// As the `since` of [`Core::gate`]: behind everything written so far, whoever wrote it.
 pub(super) const EVERYTHING: u64 = 0;
 
+/// From this many gates on that were passed out of turn, their places are looked for.
+const GATES_PASSED_MIN: usize = 1024;
+
+/// Something that waits for ops.
+#[derive(Debug)]
+pub(super) struct Gate {
+    /// It waits for ops after this one, or [`EVERYTHING`].
+    since: u64,
+    up_to: u64,
+    /// How many of those after `since` are still awaited.
+    live: usize,
+    /// `None` once it has passed.
+    gated: Option<Gated>,
+}
+
 impl Core {
     /// Every op up to this sequence is on the disk: what waited for it may leave.
     pub(crate) fn persisted(&mut self, now: Now, up_to: u64) {
         self.journal.persisted(up_to);
-        while let Some((sequence, _)) = self.gates.front()
-            && self.journal.is_persisted(*sequence)
-        {
-            if let Some((_, gated)) = self.gates.pop_front() {
-                self.pass(gated);
-            }
-        }
         self.settle(now);
     }
 
-    /// Lets `gated` pass once every op written after `since` is on the disk: at once, when there
-    /// is none.
+    /// Lets `gated` pass once every op written after `since` is on the disk or came to nothing: at
+    /// once, when there is none. [`EVERYTHING`] does not wait for receivers.
     pub(super) fn gate(&mut self, since: u64, gated: Gated) {
-        let written = self.journal.written();
-        if written == since || self.journal.is_persisted(written) {
+        let up_to = self.journal.written();
+        let live = match since {
+            EVERYTHING => usize::from(!self.journal.is_persisted(up_to)),
+            since => self.journal.awaited_since(since),
+        };
+        if live == 0 {
+            return self.pass(gated);
+        }
+        if since == EVERYTHING {
+            self.journal.hurry();
+        }
+        self.gates.push_back(Gate {
+            since,
+            up_to,
+            live,
+            gated: Some(gated),
+        });
+    }
+
+    /// As [`Core::gate`] behind everything, and behind whatever waits already.
+    pub(super) fn gate_behind_all(&mut self, gated: Gated) {
+        self.journal.hurry();
+        self.gates.push_back(Gate {
+            since: EVERYTHING,
+            up_to: self.journal.written(),
+            live: 1,
+            gated: Some(gated),
+        });
+    }
+
+    /// Lets pass what nothing is awaited for any more.
+    pub(super) fn open_gates(&mut self) {
+        for sequence in self.journal.take_undone() {
+            self.came_to_nothing(sequence);
+        }
+        while let Some(gate) = self.gates.front()
+            && (gate.gated.is_none() || self.journal.is_persisted(gate.up_to))
+        {
+            match self.gates.pop_front().and_then(|gate| gate.gated) {
+                Some(gated) => self.pass(gated),
+                None => self.gates_passed = self.gates_passed.saturating_sub(1),
+            }
+        }
+    }
+
+    /// The op with this sequence will not be stored: whoever awaited it is found by it, since
+    /// gates stand in the order of their last op and answers share none.
+    fn came_to_nothing(&mut self, sequence: u64) {
+        let first = self.gates.partition_point(|gate| gate.up_to < sequence);
+        let awaiting = self
+            .gates
+            .iter_mut()
+            .skip(first)
+            .take_while(|gate| gate.since == EVERYTHING || gate.since < sequence)
+            .find(|gate| gate.since != EVERYTHING);
+        let Some(gate) = awaiting else {
+            return;
+        };
+        gate.live = gate.live.saturating_sub(1);
+        if gate.live == 0
+            && let Some(gated) = gate.gated.take()
+        {
+            self.gates_passed += 1;
             self.pass(gated);
-        } else {
-            self.gates.push_back((written, gated));
+        }
+        if GATES_PASSED_MIN <= self.gates_passed && self.gates.len() <= 2 * self.gates_passed {
+            self.gates.retain(|gate| gate.gated.is_some());
+            self.gates_passed = 0;
         }
     }
 

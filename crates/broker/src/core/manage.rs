@@ -142,11 +142,13 @@ impl Core {
         self.counters.publishes += 1;
         self.distribute(now, publish, None, Cleared::for_platform());
         self.settle(now);
-        Ok(self.journal.written())
+        Ok(self.written())
     }
 
-    /// The sequence of the last op: what is done so far is on the disk once this is.
-    pub(crate) fn written(&self) -> u64 {
+    /// The sequence of the last op: what is done so far is on the disk once this is, which will
+    /// be soon.
+    pub(crate) fn written(&mut self) -> u64 {
+        self.journal.hurry();
         self.journal.written()
     }
 

@@ -270,13 +270,9 @@ impl Ledger {
         message.waiting.set(message.waiting.get() + 1);
     }
 
-    fn store(message: &Message, journal: &mut Journal) {
+    fn store(message: &Rc<Message>, journal: &mut Journal) {
         if message.stored.get() == 0 {
-            journal.write(Op::Message {
-                id: message.id,
-                body: message.body(),
-                expires_at: message.expires_at,
-            });
+            journal.write_message(message);
         }
         message.stored.set(message.stored.get() + 1);
     }

@@ -222,7 +222,10 @@ impl Core {
 
     fn enqueue(&mut self, key: Key<Group>, entry: Entry) {
         match self.groups.get_mut(key) {
-            Some(group) => group.queue.push_back(entry),
+            Some(group) => {
+                self.journal.hurry();
+                group.queue.push_back(entry);
+            }
             None => self.ledger.end(entry, &mut self.journal),
         }
     }

@@ -23,7 +23,8 @@ impl Shell {
     /// Takes batches to the disk, for ever.
     pub(crate) async fn persist(self: Rc<Self>, storage: Storage) {
         loop {
-            let batch = self.core.borrow_mut().take_batch();
+            let due = self.core.borrow().has_batch();
+            let batch = due.then(|| self.core.borrow_mut().take_batch()).flatten();
             match batch {
                 Some(batch) => self.write(&storage, batch).await,
                 None => self.to_persist.notified().await,
@@ -47,14 +48,19 @@ impl Shell {
                 }
             }
         }
-        self.with(|core, now| core.persisted(now, batch.up_to));
-        self.persisted.send_replace(batch.up_to);
+        let persisted = self.with(|core, now| {
+            core.persisted(now, batch.up_to);
+            core.persisted_up_to()
+        });
+        self.persisted.send_replace(persisted);
     }
 
     /// Waits until everything written so far is on the disk.
     pub(crate) async fn flush(&self) {
         let mut persisted = self.persisted.subscribe();
         while self.core.borrow().store_backlog() > 0 {
+            self.core.borrow_mut().hurry();
+            self.to_persist.notify_one();
             if persisted.changed().await.is_err() {
                 return;
             }

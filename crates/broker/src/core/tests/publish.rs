@@ -245,6 +245,50 @@ fn an_acknowledgement_waits_for_what_must_survive_and_for_nothing_else() {
     assert_eq!(world.told(client), "PUBACK(5)");
 }
 
+// tests aws-iot [MQ-33]
+#[test]
+fn what_its_receivers_have_need_not_be_on_the_disk() {
+    let mut world = World::standard();
+    let readers = ["r1", "r2"].map(|id| {
+        let reader = world.join(&Device::new(id), persistent(V5, id));
+        world.subscribe(reader, "a", 1);
+        reader
+    });
+    let client = world.join(&Device::new("s"), clean(V5, "c"));
+    let other = world.join(&Device::new("o"), clean(V5, "o"));
+    world.prompt_disk = false;
+    world.send(client, &Packet::Publish(publish("a", "x", 1, 1)));
+    world.send(other, &Packet::Publish(publish("a", "y", 1, 1)));
+    world.send(readers[0], &Packet::PubAck(Ack::success(id(1))));
+    world.send(readers[0], &Packet::PubAck(Ack::success(id(2))));
+    assert_eq!(world.told(client), "", "one of two has it");
+    // The later message is complete first; its publisher does not wait for the other's.
+    world.send(readers[1], &Packet::PubAck(Ack::success(id(2))));
+    assert_eq!(
+        (world.told(client).as_str(), world.told(other).as_str()),
+        ("", "PUBACK(1)")
+    );
+    world.send(readers[1], &Packet::PubAck(Ack::success(id(1))));
+    assert_eq!(world.told(client), "PUBACK(1)");
+    assert!(!world.core.has_batch());
+    assert_eq!(
+        world.core.store_backlog(),
+        0,
+        "nothing is left for the disk"
+    );
+
+    // One who is away makes it needed.
+    world.send(readers[1], &disconnect());
+    world.sync();
+    world.send(client, &Packet::Publish(publish("a", "z", 1, 2)));
+    world.send(readers[0], &Packet::PubAck(Ack::success(id(3))));
+    assert_eq!(world.told(client), "");
+    assert!(world.core.has_batch(), "at once");
+    world.sync();
+    assert_eq!(world.told(client), "PUBACK(2)");
+    assert_eq!(world.disk.entries.len(), 1);
+}
+
 // tests mqtt5 [MQTT-4.3.3-10]
 #[test]
 fn a_qos_2_message_is_routed_once_even_over_a_crash() {
