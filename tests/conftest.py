@@ -162,18 +162,23 @@ def _note_command(words):
     """The operations of our own service are called through the command line."""
     match words[:2]:
         case ["why", id] if id not in ("json", "jsonl", "table"):
-            operation = "GetDenial"
+            operations = ["GetDenial"]
         case ["why", *_]:
-            operation = "ListDenials"
+            operations = ["ListDenials"]
         case ["revoke", *_]:
-            operation = "GetReceipt"
+            operations = ["GetReceipt"]
         case ["connections", "list"]:
-            operation = "ListConnections"
+            operations = ["ListConnections"]
         case ["connections", "history"]:
-            operation = "ListConnectionHistory"
+            operations = ["ListConnectionHistory"]
+        case ["trace", "json"]:
+            operations = ["ListTraces"]
+        case ["trace", *stopped]:
+            operations = ["StopTrace"] if stopped else ["StartTrace", "GetTraceRecords", "StopTrace"]
         case _:
             return
-    _called[f"palisade:{operation}"].add(_current_test)
+    for operation in operations:
+        _called[f"palisade:{operation}"].add(_current_test)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -181,7 +181,9 @@ def refused_call(client, row):
 
 def raw_call(platform, key, row):
     """Our own service, which botocore has no model of, signed by botocore all the same."""
-    path = row["uri"].replace("{denialId}", "1" * 32).replace("{sequence}", "1")
+    path = row["uri"]
+    for label, value in (("denialId", "1" * 32), ("sequence", "1"), ("traceId", "1" * 32)):
+        path = path.replace(f"{{{label}}}", value)
     request = AWSRequest(row["method"], platform.control_url + path)
     signer = SigV4Auth(Credentials(key["AccessKeyId"], key["SecretAccessKey"]), "palisade",
                        conftest.REGION)

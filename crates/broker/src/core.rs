@@ -47,6 +47,7 @@ mod shared;
 mod spare;
 mod subscribe;
 mod time;
+mod trace;
 mod wills;
 
 #[cfg(test)]
@@ -76,6 +77,7 @@ pub(crate) use receive::Reading;
 pub(crate) use refusals::DenialBook;
 pub(crate) use rests_on::{RestsOn, concerns};
 pub(crate) use review::Reviewed;
+pub(crate) use trace::{Record, TraceOf, TraceOrder, TracePage, TraceSummary, Wake};
 
 use crate::directory::Known;
 use crate::limits::Limits;
@@ -92,6 +94,7 @@ use session::{Session, SubscriptionOptions};
 use shared::{Dice, Group};
 use spare::Spare;
 use time::{Due, SWEEP_EVERY, Timer};
+use trace::Traces;
 use wills::LastWill;
 
 /// The time, on both clocks.
@@ -249,6 +252,7 @@ pub(crate) struct Core {
     counters: Counters,
     telling: Telling,
     negotiated: Tally,
+    traces: Traces,
 }
 
 impl Core {
@@ -290,6 +294,7 @@ impl Core {
             counters: Counters::default(),
             telling: Telling::default(),
             negotiated: Tally::default(),
+            traces: Traces::default(),
             settings,
         };
         core.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
@@ -322,6 +327,9 @@ impl Core {
             Timer::Greeting(key),
         );
         self.watch_certificate(now, key, not_after);
+        if self.traces.are_on() {
+            self.trace_opened(now, key);
+        }
         Some(key)
     }
 
@@ -371,15 +379,19 @@ impl Core {
 
     /// The first `count` bytes of a connection's output are on their way.
     pub(crate) fn sent(&mut self, connection: Key<Connection>, count: usize) {
-        let Some(connection) = self.connections.get_mut(connection) else {
+        let Some(found) = self.connections.get_mut(connection) else {
             return;
         };
-        if count < connection.output.len() {
-            connection.output.advance(count);
+        let traced = found.traced;
+        if count < found.output.len() {
+            found.output.advance(count);
         } else {
             // An idle connection owns no buffer.
-            let emptied = std::mem::take(&mut connection.output);
+            let emptied = std::mem::take(&mut found.output);
             self.spare.give(emptied);
+        }
+        if traced {
+            self.trace_taken(connection, count);
         }
     }
 
@@ -471,6 +483,9 @@ impl Core {
             self.open_gates();
         }
         self.images.clear();
+        if self.traces.are_on() {
+            self.trace_output(now);
+        }
         self.arrange_telling(now);
     }
 

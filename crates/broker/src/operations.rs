@@ -10,6 +10,7 @@ mod history;
 mod messages;
 mod properties;
 mod receipts;
+mod traces;
 
 use gateway::Operation;
 use model::ApiError;
@@ -25,6 +26,7 @@ pub(crate) fn operations(broker: &Broker) -> Vec<Operation> {
         direct::operations(broker),
         receipts::operations(broker),
         history::operations(broker),
+        traces::operations(broker),
     ];
     parts.into_iter().flatten().collect()
 }

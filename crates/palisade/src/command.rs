@@ -12,5 +12,6 @@ pub(crate) mod operations;
 pub(crate) mod policy;
 pub(crate) mod revoke;
 pub(crate) mod thing;
+pub(crate) mod trace;
 pub(crate) mod up;
 pub(crate) mod why;

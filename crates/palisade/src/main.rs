@@ -147,6 +147,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Connections(connections) => {
             command::connections::run(&client()?, output, &connections).await
         }
+        Command::Trace(trace) => command::trace::run(&client()?, output, &trace).await,
         Command::Policy(PolicyCommand::Test {
             thing,
             action,

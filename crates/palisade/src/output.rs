@@ -72,6 +72,15 @@ pub(crate) fn line(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Writes a line for people beside the results, so that programs can read those alone.
+///
+/// # Errors
+/// When standard error is closed.
+pub(crate) fn note(text: &str) -> Result<()> {
+    writeln!(io::stderr().lock(), "{text}")?;
+    Ok(())
+}
+
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),

@@ -57,6 +57,8 @@ pub(crate) struct Connection {
     pub(crate) output: BytesMut,
     /// Whether the shell has been told of the output.
     pub(crate) announced: bool,
+    /// Whether somebody looks at its packets.
+    pub(crate) traced: bool,
 }
 
 /// How far a connection has come.
@@ -98,6 +100,7 @@ impl Connection {
             state: State::Greeting,
             output: BytesMut::new(),
             announced: false,
+            traced: false,
         }
     }
 

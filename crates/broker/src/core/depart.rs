@@ -40,6 +40,9 @@ impl Core {
                 properties,
             }));
         }
+        if connection.traced {
+            self.trace_departed(now, key, &connection, end);
+        }
         let Connection {
             peer,
             state,

@@ -53,15 +53,20 @@ impl Core {
         let Some(connection) = self.connections.get_mut(key) else {
             return Step::Gone;
         };
+        let traced = connection.traced;
         let Some(serving) = connection.serving_mut() else {
             return match mqtt::decode_connect(buffer, &self.decode) {
                 Ok(Some((connect, len))) => {
                     buffer.advance(len);
+                    if self.traces.are_on() {
+                        self.trace_connect(now, key, &connect, len);
+                    }
                     self.connect(now, key, connect);
                     Step::Taken
                 }
                 Ok(None) => Step::NeedsMore,
                 Err(error) => {
+                    self.trace_unreadable(now, key, buffer.len(), &error);
                     self.refuse_greeting(key, &error);
                     Step::Gone
                 }
@@ -71,7 +76,7 @@ impl Core {
         if !serving.welcomed {
             return Step::Paused;
         }
-        let version = serving.receiver.version;
+        let (version, before) = (serving.receiver.version, buffer.len());
         let session = serving.session;
         // spec aws-iot [MQ-34]: a 3.1.1 client was not told how much it may send at once. Its
         // publishes wait for our acknowledgements; its PUBREL does not, as it makes room itself.
@@ -87,12 +92,16 @@ impl Core {
         }
         match mqtt::decode_from(buffer, version, &self.decode) {
             Ok(Some(packet)) => {
+                if traced {
+                    self.trace_packet(now, key, &packet, before - buffer.len());
+                }
                 self.heard(now, key);
                 self.dispatch(now, key, packet);
                 Step::Taken
             }
             Ok(None) => Step::NeedsMore,
             Err(error) => {
+                self.trace_unreadable(now, key, before, &error);
                 let end = End::new(DisconnectReason::ClientError, error.reason_code());
                 self.end(key, end.because(error.to_string()));
                 Step::Gone

@@ -12,6 +12,7 @@ mod sessions;
 mod shared;
 mod simulation;
 mod subscribe;
+mod trace;
 mod wills;
 
 use std::cell::RefCell;

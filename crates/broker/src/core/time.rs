@@ -20,6 +20,7 @@ pub(super) enum Timer {
     CertificateEnd(Key<Connection>),
     SessionExpiry(Key<Session>),
     Will(Key<Session>),
+    Traces,
     Sweep,
     Tell,
 }
@@ -91,6 +92,7 @@ impl Core {
             }
             Timer::SessionExpiry(key) => self.expire_session(now, key),
             Timer::Will(key) => self.publish_due_will(now, key),
+            Timer::Traces => self.check_traces(now),
             Timer::Sweep => {
                 self.sweep(now);
                 self.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);

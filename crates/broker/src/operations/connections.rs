@@ -4,6 +4,7 @@ use gateway::{AsyncCall, Mutation, Operation};
 use model::{ApiError, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::traces::protocol;
 use super::{page_after, page_token};
 use crate::broker::Broker;
 use crate::core::ConnectionSummary;
@@ -263,10 +264,7 @@ impl From<ConnectionSummary> for ListedConnection {
             connected: found.connected,
             principal: found.principal,
             thing_name: found.thing,
-            protocol: match found.version {
-                mqtt::Version::V311 => "MQTT 3.1.1",
-                mqtt::Version::V5 => "MQTT 5",
-            },
+            protocol: protocol(found.version),
             clean_session: found.clean,
             keep_alive_seconds: found.keep_alive_s,
             session_expiry_seconds: found.session_expiry_s,

@@ -307,6 +307,14 @@ fn every_operation_is_refused_without_permission() {
             ("palisade", "GetReceipt", json!({"sequence": 1})),
             ("palisade", "ListConnections", json!({})),
             ("palisade", "ListConnectionHistory", json!({})),
+            ("palisade", "StartTrace", json!({"clientId": "c"})),
+            (
+                "palisade",
+                "GetTraceRecords",
+                json!({"traceId": "0".repeat(32)}),
+            ),
+            ("palisade", "StopTrace", json!({"traceId": "0".repeat(32)})),
+            ("palisade", "ListTraces", json!({})),
         ] {
             let other = r#"[{"Effect":"Allow","Action":"iot:DescribeThing","Resource":"*"}]"#;
             let refused = world.call_as(other, service, name, input).await;
