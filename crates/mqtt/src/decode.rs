@@ -17,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 
 pub use error::DecodeError;
 pub(crate) use reader::Reader;
+pub use reader::SHARED_PAYLOAD_BYTES_MIN;
 
 use crate::packet::{
     Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketType, Publish, QoS, Sender, SubAck,

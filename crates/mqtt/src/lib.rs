@@ -47,7 +47,9 @@ pub mod generate;
 #[cfg(test)]
 mod notation;
 
-pub use decode::{DecodeError, Limits, decode, decode_connect, decode_from, packet_len};
+pub use decode::{
+    DecodeError, Limits, SHARED_PAYLOAD_BYTES_MIN, decode, decode_connect, decode_from, packet_len,
+};
 pub use encode::{
     DeliveryClass, EncodeError, PublishImage, Receiver, encode, encode_to, encoded_len,
 };

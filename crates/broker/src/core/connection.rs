@@ -147,6 +147,7 @@ impl Connection {
     pub(crate) fn send_image(
         &mut self,
         image: &PublishImage,
+        payload: &[u8],
         packet_id: Option<NonZeroU16>,
         dup: bool,
     ) -> bool {
@@ -156,6 +157,8 @@ impl Connection {
         if serving.receiver.packet_bytes_max < image.packet_bytes() {
             return false;
         }
-        image.write(packet_id, dup, &mut self.output).is_ok()
+        image
+            .write(payload, packet_id, dup, &mut self.output)
+            .is_ok()
     }
 }

@@ -14,12 +14,12 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use mqtt::packet::Ack;
 use mqtt::session::Resend;
-use mqtt::{PublishImage, QoS, Version};
+use mqtt::{QoS, Version};
 use policy::{DeviceAction, Resource};
 
 use super::arena::Key;
 use super::connection::Connection;
-use super::images::Class;
+use super::images::{Class, ImageKey};
 use super::message::{Entry, Life, Message, Terms};
 use super::session::{Session, SubscriptionOptions};
 use super::{Core, Effect, Gated, Now};
@@ -111,7 +111,7 @@ impl Core {
         let Some(image) = self.image(now, key, message, terms) else {
             return Offered::Dropped;
         };
-        self.transmit(key, connection, &image, None, false, false);
+        self.transmit(key, connection, (message, image), None, false, false);
         Offered::Taken
     }
 
@@ -159,7 +159,7 @@ impl Core {
         key: Key<Session>,
         message: &Message,
         terms: Terms,
-    ) -> Option<Rc<PublishImage>> {
+    ) -> Option<ImageKey> {
         let version = self.sessions.get(key)?.version;
         let life = message.life(now.wall);
         if life == Life::Over {
@@ -195,7 +195,7 @@ impl Core {
         &mut self,
         key: Key<Session>,
         connection: Key<Connection>,
-        image: &PublishImage,
+        (message, image): (&Message, ImageKey),
         packet_id: Option<NonZeroU16>,
         dup: bool,
         after_disk: bool,
@@ -206,14 +206,15 @@ impl Core {
         };
         let waits = after_disk && !self.journal.is_persisted(self.journal.written());
         if !waits && session.held == 0 {
-            if let Some(found) = self.connections.get_mut(connection) {
+            let found = self.connections.get_mut(connection);
+            if let (Some(found), Some(image)) = (found, self.images.get(image)) {
                 self.spare.lend(&mut found.output);
-                found.send_image(image, packet_id, dup);
+                found.send_image(image, &message.publish().payload, packet_id, dup);
                 self.announce(connection);
             }
             return;
         }
-        let bytes = self.bytes_of(connection, image, packet_id, dup);
+        let bytes = self.bytes_of(connection, (message, image), packet_id, dup);
         if bytes.is_empty() {
             return;
         }
@@ -231,7 +232,7 @@ impl Core {
     fn bytes_of(
         &self,
         connection: Key<Connection>,
-        image: &PublishImage,
+        (message, image): (&Message, ImageKey),
         packet_id: Option<NonZeroU16>,
         dup: bool,
     ) -> Bytes {
@@ -239,9 +240,13 @@ impl Core {
             .connections
             .get(connection)
             .and_then(Connection::serving);
-        let fits = serving.is_some_and(|s| image.packet_bytes() <= s.receiver.packet_bytes_max);
         let mut bytes = BytesMut::new();
-        if fits && image.write(packet_id, dup, &mut bytes).is_err() {
+        let (Some(serving), Some(image)) = (serving, self.images.get(image)) else {
+            return bytes.freeze();
+        };
+        let payload = &message.publish().payload;
+        let fits = image.packet_bytes() <= serving.receiver.packet_bytes_max;
+        if fits && image.write(payload, packet_id, dup, &mut bytes).is_err() {
             bytes.clear();
         }
         bytes.freeze()
@@ -265,7 +270,7 @@ impl Core {
             self.finish(entry, false);
             return;
         };
-        if !self.fits(connection, &image) {
+        if !self.fits(connection, image) {
             // spec aws-iot [MQ-86]; spec mqtt5 [MQTT-3.1.2-25]: as if it had been delivered.
             self.finish(entry, true);
             return;
@@ -290,18 +295,28 @@ impl Core {
                     });
                 }
                 let after_disk = stored && terms.qos == QoS::ExactlyOnce;
-                self.transmit(key, connection, &image, Some(packet_id), false, after_disk);
+                let packet_id = Some(packet_id);
+                self.transmit(
+                    key,
+                    connection,
+                    (&message, image),
+                    packet_id,
+                    false,
+                    after_disk,
+                );
             }
             Err(entry) => session.queue.push_front(entry),
         }
     }
 
-    fn fits(&self, connection: Key<Connection>, image: &PublishImage) -> bool {
+    fn fits(&self, connection: Key<Connection>, image: ImageKey) -> bool {
         let serving = self
             .connections
             .get(connection)
             .and_then(Connection::serving);
-        serving.is_some_and(|serving| image.packet_bytes() <= serving.receiver.packet_bytes_max)
+        let bytes = self.images.get(image).map(mqtt::PublishImage::packet_bytes);
+        let max = serving.map(|serving| serving.receiver.packet_bytes_max);
+        bytes.zip(max).is_some_and(|(bytes, max)| bytes <= max)
     }
 
     /// Sends an entry of a shared subscription through `key`; gives it back when that cannot take
@@ -411,7 +426,14 @@ impl Core {
                         Some(image) => {
                             let after_disk = stored && terms.qos == QoS::ExactlyOnce;
                             let packet_id = Some(packet_id);
-                            self.transmit(key, connection, &image, packet_id, true, after_disk);
+                            self.transmit(
+                                key,
+                                connection,
+                                (&message, image),
+                                packet_id,
+                                true,
+                                after_disk,
+                            );
                         }
                         None => self.give_up(key, connection, packet_id, terms.qos),
                     }

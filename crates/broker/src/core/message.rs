@@ -189,7 +189,8 @@ impl Ledger {
         let topic = publish.topic.clone()?;
         publish.packet_id = None;
         publish.dup = false;
-        if publish.payload.len() < SHARED_PAYLOAD_MIN {
+        let shares = mqtt::SHARED_PAYLOAD_BYTES_MIN..KEPT_WHOLE_BYTES_MIN;
+        if shares.contains(&publish.payload.len()) {
             publish.payload = Bytes::copy_from_slice(&publish.payload);
         }
         Some(Rc::new(Message {
@@ -322,9 +323,9 @@ impl Ledger {
     }
 }
 
-/// Below this a payload is copied out of the buffer it was read into, which it would otherwise
-/// keep in memory whole.
-const SHARED_PAYLOAD_MIN: usize = 64 * 1024;
+/// Below this a payload that may share the buffer it was read into is copied out of it, or it
+/// would keep that in memory whole.
+const KEPT_WHOLE_BYTES_MIN: usize = 64 * 1024;
 
 fn row(entry: &Entry, holder: &str) -> EntryRow {
     EntryRow {

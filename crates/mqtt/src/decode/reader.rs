@@ -8,9 +8,10 @@ use super::{DecodeError, Limits};
 use crate::packet::Version;
 use crate::topic::TopicName;
 
-/// Payloads from this size on share the read buffer; copying a smaller one is
-/// cheaper than counting references and does not keep a large buffer alive.
-const SHARE_BYTES_MIN: usize = 1024;
+/// Payloads from this size on share the buffer that [`super::decode_from`] reads;
+/// copying a smaller one is cheaper than counting references and does not keep
+/// a large buffer alive.
+pub const SHARED_PAYLOAD_BYTES_MIN: usize = 1024;
 
 /// The bytes of one packet that are still to be read.
 #[derive(Clone)]
@@ -168,7 +169,7 @@ impl<'a> Reader<'a> {
 
     fn keep(&self, bytes: &'a [u8]) -> Bytes {
         match self.shared {
-            Some(shared) if bytes.len() >= SHARE_BYTES_MIN => shared.slice_ref(bytes),
+            Some(shared) if bytes.len() >= SHARED_PAYLOAD_BYTES_MIN => shared.slice_ref(bytes),
             _ => Bytes::copy_from_slice(bytes),
         }
     }

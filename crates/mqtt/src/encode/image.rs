@@ -5,11 +5,12 @@
 //! class is encoded once; each copy patches the id. Copying a small image costs
 //! a few nanoseconds, encoding it some hundred.
 //!
-//! Topic aliases belong to one connection, so an image never uses one.
+//! Topic aliases belong to one connection, so an image never uses one. The payload is not part of
+//! an image: it is the same in every class, and whoever writes a copy has the message.
 
 use std::num::NonZeroU16;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::{EncodeError, Len, Sink, fits, packet_len};
 use crate::packet::{PacketType, Publish, PublishHead, QoS, SubscriptionIdentifier, Version};
@@ -30,26 +31,42 @@ pub struct DeliveryClass<'a> {
 }
 
 /// The bytes of a delivery, but for packet id and DUP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishImage {
     /// Fixed header, topic, packet id, properties.
-    head: Bytes,
+    head: BytesMut,
     /// Where in `head` the packet id stands; `None` for QoS 0.
     packet_id_at: Option<usize>,
-    payload: Bytes,
+    payload_bytes: usize,
 }
 
 impl PublishImage {
     /// Encodes `message` for `class`.
     ///
-    /// Topic, payload and the properties that a server forwards come from the
-    /// message; the rest is the class's. The payload is shared, not copied.
+    /// Topic and the properties that a server forwards come from the message; the rest is the
+    /// class's.
     ///
     /// # Errors
     ///
     /// As [`super::encode`]; [`EncodeError::Missing`] when the message has an
     /// alias for a topic.
     pub fn encode(message: &Publish, class: &DeliveryClass<'_>) -> Result<Self, EncodeError> {
+        let mut image = Self::default();
+        image.encode_again(message, class)?;
+        Ok(image)
+    }
+
+    /// As [`PublishImage::encode`], in the memory of an image that is no longer needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublishImage::encode`]; the image is of nothing then.
+    pub fn encode_again(
+        &mut self,
+        message: &Publish,
+        class: &DeliveryClass<'_>,
+    ) -> Result<(), EncodeError> {
+        self.head.clear();
         let head = PublishHead {
             dup: false,
             qos: class.qos,
@@ -64,47 +81,40 @@ impl PublishImage {
         let mut len = Len::default();
         head.write(class.version, &mut len)?;
         let body = fits(len.0.saturating_add(message.payload.len()))?;
-        let mut out = BytesMut::with_capacity(packet_len(len.0));
+        let out = &mut self.head;
+        out.reserve(packet_len(len.0));
         out.byte(((PacketType::Publish as u8) << 4) | head.flags());
         out.var_int("remaining length", body)?;
         let body_at = out.len();
-        head.write(class.version, &mut out)?;
-        let packet_id_at = match class.qos {
+        head.write(class.version, out)?;
+        self.packet_id_at = match class.qos {
             QoS::AtMostOnce => None,
             _ => Some(body_at.saturating_add(head.packet_id_at(class.version)?)),
         };
-        Ok(Self {
-            head: out.freeze(),
-            packet_id_at,
-            payload: message.payload.clone(),
-        })
+        self.payload_bytes = message.payload.len();
+        Ok(())
     }
 
     /// The size of the packet, in bytes, to hold against a receiver's maximum.
     pub fn packet_bytes(&self) -> usize {
-        self.head.len().saturating_add(self.payload.len())
+        self.head.len().saturating_add(self.payload_bytes)
     }
 
-    /// The payload, for whoever queues it after [`Self::write_head`] instead of
-    /// copying it.
-    pub fn payload(&self) -> &Bytes {
-        &self.payload
-    }
-
-    /// Appends the whole packet to `out`.
+    /// Appends the whole packet to `out`; `payload` is the message's.
     ///
     /// # Errors
     ///
     /// [`EncodeError::Missing`] for QoS 1 and 2 without a packet id.
     pub fn write(
         &self,
+        payload: &[u8],
         packet_id: Option<NonZeroU16>,
         dup: bool,
         out: &mut BytesMut,
     ) -> Result<(), EncodeError> {
         out.reserve(self.packet_bytes());
         self.write_head(packet_id, dup, out)?;
-        out.extend_from_slice(&self.payload);
+        out.extend_from_slice(payload);
         Ok(())
     }
 

@@ -784,8 +784,11 @@ proptest! {
             subscription_identifiers: &identifiers,
         };
         let image = PublishImage::encode(&message, &class).unwrap();
+        let mut again = image.clone();
+        prop_assert_eq!(again.encode_again(&message, &class), Ok(()));
+        prop_assert_eq!(&again, &image);
         let mut copy = BytesMut::from(&b"before"[..]);
-        prop_assert_eq!(image.write(Some(number), dup, &mut copy), Ok(()));
+        prop_assert_eq!(image.write(&message.payload, Some(number), dup, &mut copy), Ok(()));
         let mut expected = BytesMut::from(&b"before"[..]);
         prop_assert_eq!(encode(&Packet::Publish(single), version, &mut expected), Ok(()));
         prop_assert_eq!(&copy, &expected);
@@ -793,10 +796,10 @@ proptest! {
 
         let mut head = BytesMut::from(&b"before"[..]);
         prop_assert_eq!(image.write_head(Some(number), dup, &mut head), Ok(()));
-        head.extend_from_slice(image.payload());
+        head.extend_from_slice(&message.payload);
         prop_assert_eq!(&head, &expected);
         let missing = Err(EncodeError::Missing { field: "packet identifier" });
-        let unnumbered = image.write(None, dup, &mut BytesMut::new());
+        let unnumbered = image.write(&message.payload, None, dup, &mut BytesMut::new());
         prop_assert_eq!(unnumbered, if acknowledged { missing } else { Ok(()) });
     }
 }

@@ -16,7 +16,8 @@
 //! A message is held until the receiver has it, and in the order in which it
 //! was first sent. `M` is whatever the caller can send it again from.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU16;
 
 use super::SessionError;
@@ -33,7 +34,7 @@ pub struct Outbound<M> {
     next_id: NonZeroU16,
     /// Counts messages, to keep their order.
     next_order: u64,
-    in_flight: BTreeMap<NonZeroU16, Entry<M>>,
+    in_flight: HashMap<NonZeroU16, Entry<M>, BuildHasherDefault<IdHasher>>,
     /// What this connection has not repeated yet, in order.
     to_resend: VecDeque<NonZeroU16>,
 }
@@ -123,7 +124,7 @@ impl<M> Outbound<M> {
             in_window: 0,
             next_id: state.next_id,
             next_order: 0,
-            in_flight: BTreeMap::new(),
+            in_flight: HashMap::default(),
             to_resend: VecDeque::new(),
         };
         for InFlight { packet_id, stage } in state.in_flight {
@@ -377,6 +378,9 @@ impl<M> Outbound<M> {
 
     fn finish(&mut self, packet_id: NonZeroU16) -> Option<M> {
         let entry = self.in_flight.remove(&packet_id)?;
+        if self.in_flight.is_empty() && IDLE_CAPACITY_MAX < self.in_flight.capacity() {
+            self.in_flight = HashMap::default();
+        }
         if entry.in_window {
             self.in_window = self.in_window.saturating_sub(1);
         }
@@ -391,6 +395,30 @@ impl<M> Outbound<M> {
     /// Whether nothing is in flight.
     pub fn is_empty(&self) -> bool {
         self.in_flight.is_empty()
+    }
+}
+
+/// Room for messages that an idle session keeps.
+const IDLE_CAPACITY_MAX: usize = 16;
+
+/// Packet ids are counted up by us, so that their low bits tell them apart.
+#[derive(Clone, Copy, Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u16(u16::from(*byte));
+        }
+    }
+
+    fn write_u16(&mut self, id: u16) {
+        // The table also looks at the highest bits.
+        self.0 = u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
