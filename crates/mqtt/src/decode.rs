@@ -142,6 +142,20 @@ pub fn decode_connect(
     }
 }
 
+/// The version that the CONNECT at the start of `bytes` names, for whoever has
+/// to refuse it: it may be malformed behind that, or not all there.
+///
+/// `None` when it is of no version that is spoken here.
+pub fn connect_version(bytes: &[u8]) -> Option<Version> {
+    let (_, rest) = bytes.split_first()?;
+    let (_, length_bytes) = remaining_length(rest, Version::V311).ok()??;
+    match rest.get(length_bytes..)?.strip_prefix(b"\0\x04MQTT")? {
+        [4, ..] => Some(Version::V311),
+        [5, ..] => Some(Version::V5),
+        _ => None,
+    }
+}
+
 /// How many bytes the packet at the start of `bytes` has in all, once its
 /// header tells; `None` before that.
 ///

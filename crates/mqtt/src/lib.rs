@@ -48,7 +48,8 @@ pub mod generate;
 mod notation;
 
 pub use decode::{
-    DecodeError, Limits, SHARED_PAYLOAD_BYTES_MIN, decode, decode_connect, decode_from, packet_len,
+    DecodeError, Limits, SHARED_PAYLOAD_BYTES_MIN, connect_version, decode, decode_connect,
+    decode_from, packet_len,
 };
 pub use encode::{
     DeliveryClass, EncodeError, PublishImage, Receiver, encode, encode_to, encoded_len,

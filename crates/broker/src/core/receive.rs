@@ -67,7 +67,7 @@ impl Core {
                 Ok(None) => Step::NeedsMore,
                 Err(error) => {
                     self.trace_unreadable(now, key, buffer.len(), &error);
-                    self.refuse_greeting(key, &error);
+                    self.refuse_greeting(key, buffer, &error);
                     Step::Gone
                 }
             };
@@ -166,13 +166,22 @@ impl Core {
     }
 
     /// The first packet was no CONNECT we can serve.
-    fn refuse_greeting(&mut self, key: Key<Connection>, error: &DecodeError) {
-        // Only when the version is the trouble do we know one in which to say so.
-        if let DecodeError::UnsupportedVersion { answer_in, .. } = error
+    // spec mqtt5 [MQTT-3.1.4-1], [4.13.1]: the reason is told where the version is known.
+    // spec mqtt311 [MQTT-3.1.4-1]: a malformed one is closed without a word.
+    fn refuse_greeting(&mut self, key: Key<Connection>, greeting: &[u8], error: &DecodeError) {
+        let is_connect = greeting
+            .first()
+            .is_some_and(|first| first >> 4 == PacketType::Connect as u8);
+        let answer_in = match error {
+            DecodeError::UnsupportedVersion { answer_in, .. } => Some(*answer_in),
+            _ if is_connect => mqtt::connect_version(greeting).filter(|it| *it == Version::V5),
+            _ => None,
+        };
+        if let Some(version) = answer_in
             && let Some(connection) = self.connections.get_mut(key)
         {
             let receiver = Receiver {
-                version: *answer_in,
+                version,
                 packet_bytes_max: usize::MAX,
                 problem_information: false,
             };

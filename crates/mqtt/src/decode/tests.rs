@@ -387,3 +387,21 @@ fn correlation_data_and_payload_are_kept_as_they_are() {
     assert_eq!(correlation, Bytes::from_static(&[0, 1, 2]));
     assert!(publish.retain && !publish.dup);
 }
+
+#[test]
+fn the_version_of_a_connect_that_is_refused() {
+    let check = |text: &str, expected| {
+        assert_eq!(connect_version(&bytes(text)), expected, "{text}");
+    };
+    check("10|'MQTT' 05 02 003c [ ff ]", Some(Version::V5));
+    check("10|'MQTT' 04 02", Some(Version::V311));
+    // Too large, and so not read further than this.
+    check("10 ff ff ff 7f 'MQTT' 05", Some(Version::V5));
+    check("10 ff ff ff 7f 'MQTT'", None);
+    check("10|'MQTT' 06 02 003c", None);
+    check("10|'MQIsdp' 03 02 003c", None);
+    check("10 80 80 80 80 80", None);
+    check("10 80", None);
+    check("10", None);
+    check("", None);
+}

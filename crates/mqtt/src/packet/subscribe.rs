@@ -125,8 +125,11 @@ impl SubscriptionRequest {
         if options & reserved != 0 {
             return Err(here.malformed("subscription options", "have reserved bits set"));
         }
-        let qos =
-            QoS::parse(options & 0b11).ok_or_else(|| here.malformed("subscription QoS", "is 3"))?;
+        // spec mqtt5 [3.8.3.1]: a protocol error; 3.1.1 calls it malformed.
+        let qos = QoS::parse(options & 0b11).ok_or_else(|| match reader.version {
+            Version::V5 => here.protocol("subscription QoS", "is 3"),
+            Version::V311 => here.malformed("subscription QoS", "is 3"),
+        })?;
         let retain_handling = match options >> 4 {
             0 => RetainHandling::Send,
             1 => RetainHandling::SendIfNew,
