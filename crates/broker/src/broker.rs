@@ -109,7 +109,7 @@ impl Broker {
         let limits = options.config.limits(options.profile)?;
         let (calls, waiting) = mpsc::channel(CALLS_MAX);
         let gauges = Gauges::register(&options.metrics);
-        let doormen = Doormen::register(&options.metrics);
+        let doormen = Doormen::register(&options.metrics, &gauges);
         Ok(Self(Arc::new(Inner {
             options,
             limits,

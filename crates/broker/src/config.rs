@@ -38,10 +38,27 @@ pub struct BrokerConfig {
     /// Connections accepted from one address per second, with one second's worth of burst;
     /// further ones are closed unanswered. 1 to 1,000,000. Default 1,000.
     pub accepts_per_address_s: u32,
+    /// MQTT connections at once with one certificate; further ones are closed unanswered. 1 to
+    /// 1,000,000. Default 1,000.
+    pub connections_per_principal_max: u32,
+    /// MQTT connections with one certificate per second, with one second's worth of burst; further
+    /// ones are closed unanswered. 1 to 1,000,000. Default 100.
+    pub connects_per_principal_s: u32,
+    /// Packets of one connection per second, with one second's worth of burst; beyond that the
+    /// connection is not read until it is within the rate. `off` or 1 to 4,294,967,294. Default
+    /// off.
+    pub packets_per_s: Quota,
+    /// Bytes of packets of one connection per second; as above. `off` or 1,024 to 4,294,967,294.
+    /// Default off.
+    pub bytes_per_s: Quota,
 
     /// Bytes waiting for one client's socket before it is cut as too slow. 65,536 to
     /// 1,073,741,824. Default 4,194,304.
     pub output_bytes_max: u32,
+    /// Bytes waiting for the sockets of all clients. Above half of it QoS 0 is dropped for those
+    /// for whom more than 64 KiB wait; above it, for all, and those for whom most waits are cut
+    /// as too slow. 1,048,576 to 1,099,511,627,776. Default 268,435,456.
+    pub output_bytes_total_max: u64,
     /// A client whose socket takes nothing for this long while bytes wait is cut, in milliseconds.
     /// 100 to 600,000. Default 20,000.
     pub write_timeout_ms: u32,
@@ -81,6 +98,9 @@ pub struct BrokerConfig {
     /// Stored sessions, connected or not; a further CONNECT that would store one is refused
     /// (quota exceeded). 1 to 10,000,000. Default 1,000,000.
     pub sessions_max: u32,
+    /// Subscriptions of all sessions; a further one is refused (quota exceeded). 1 to 100,000,000.
+    /// Default 10,000,000.
+    pub subscriptions_max: u32,
     /// Messages waiting for one session or one shared subscription; further ones are dropped.
     /// 1 to 1,000,000. Default 10,000.
     pub queue_messages_max: u32,
@@ -156,7 +176,12 @@ impl Default for BrokerConfig {
             handshake_timeout_ms: 10_000,
             connect_timeout_ms: 10_000,
             accepts_per_address_s: 1000,
+            connections_per_principal_max: 1000,
+            connects_per_principal_s: 100,
+            packets_per_s: Quota::Profile,
+            bytes_per_s: Quota::Profile,
             output_bytes_max: 4 << 20,
+            output_bytes_total_max: 256 << 20,
             write_timeout_ms: 20_000,
             packet_bytes: Quota::Profile,
             payload_bytes: Quota::Profile,
@@ -173,6 +198,7 @@ impl Default for BrokerConfig {
             session_expiry_v3_s: 3600,
             session_expiry_max_s: 604_800,
             sessions_max: 1_000_000,
+            subscriptions_max: 10_000_000,
             queue_messages_max: 10_000,
             queue_bytes_max: 256 << 20,
             retained_max: 1_000_000,

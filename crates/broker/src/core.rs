@@ -21,6 +21,8 @@
 
 mod acknowledge;
 mod arena;
+mod arrivals;
+mod budgets;
 mod connect;
 mod connection;
 mod deliver;
@@ -31,10 +33,13 @@ mod images;
 mod journal;
 mod manage;
 mod message;
+mod outputs;
+mod pace;
 mod presence;
 mod propagate;
 mod publish;
 mod rate;
+mod rates;
 mod receive;
 mod refusals;
 mod restore;
@@ -59,20 +64,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use device_api::DisconnectReason;
 use model::{CertificateId, Timestamp};
+use mqtt::ReasonCode;
 use mqtt::route::Routes;
 use mqtt::session::ExpiryLimits;
 use mqtt::topic::HashMatchesParent;
-use mqtt::{Packet, ReasonCode};
 
 pub(crate) use arena::Key;
+pub(crate) use budgets::{Budget, Reached};
 pub(crate) use connection::{Connection, Peer};
 pub(crate) use enforce::{Grounds, Principal};
 pub(crate) use journal::Batch;
 pub(crate) use manage::{ApiPublish, ConnectionSummary, Direct, DirectOutcome, PublishRefusal};
-pub(crate) use rate::Bucket;
+pub(crate) use rates::Rates;
 pub(crate) use receive::Reading;
 pub(crate) use refusals::DenialBook;
 pub(crate) use rests_on::{RestsOn, concerns};
@@ -87,6 +93,7 @@ use gate::{EVERYTHING, Gate, Gated};
 use images::Images;
 use journal::Journal;
 use message::Ledger;
+use outputs::Outputs;
 use presence::Presences;
 use refusals::Telling;
 use retained::Retained;
@@ -233,7 +240,11 @@ pub(crate) struct Core {
     presences: Presences,
     /// Wills that are due and not judged yet, by id; each of a session or connection that was.
     due_wills: HashMap<Arc<str>, Box<LastWill>>,
-    connect_rates: HashMap<Arc<str>, Bucket>,
+    connect_rates: Rates<Arc<str>>,
+    arrivals: Rates<CertificateId>,
+    subscription_count: usize,
+    outputs: Outputs,
+    reached: Reached,
     ledger: Ledger,
     journal: Journal,
     gates: VecDeque<Gate>,
@@ -279,7 +290,11 @@ impl Core {
             retained: Retained::new(limits.retained_max, limits.retained_bytes_max),
             presences: Presences::new(limits.sessions_max),
             due_wills: HashMap::new(),
-            connect_rates: HashMap::new(),
+            connect_rates: Rates::new(connect::CLIENTS_MAX),
+            arrivals: Rates::new(arrivals::PRINCIPALS_MAX),
+            subscription_count: 0,
+            outputs: Outputs::new(limits.output_bytes_total_max),
+            reached: Reached::default(),
             ledger: Ledger::new(limits.queue_bytes_max, 0, 0),
             journal: Journal::default(),
             gates: VecDeque::new(),
@@ -302,14 +317,14 @@ impl Core {
     }
 
     /// A connection has ended its handshake, its certificate is active. `None` when there are too
-    /// many connections.
+    /// many connections, in all or with this certificate.
     pub(crate) fn opened(
         &mut self,
         now: Now,
         peer: Peer,
         known: Arc<Known>,
     ) -> Option<Key<Connection>> {
-        if self.limits().connections_max <= self.connections.len() {
+        if !self.lets_in(now, &peer) {
             return None;
         }
         let certificate = peer.principal.certificate.clone();
@@ -317,7 +332,7 @@ impl Core {
         self.negotiated.begin(peer.negotiated);
         let key = self
             .connections
-            .insert(Connection::new(peer, known, now.wall));
+            .insert(Connection::new(peer, known, now, &self.settings.limits));
         self.by_principal
             .entry(certificate)
             .or_default()
@@ -343,6 +358,7 @@ impl Core {
     pub(crate) fn cut(&mut self, now: Now, connection: Key<Connection>, end: End) {
         if end.reason == DisconnectReason::Throttled && self.connections.get(connection).is_some() {
             self.counters.slow_readers_cut += 1;
+            self.reached(Budget::WriteTimeout, connection);
         }
         self.end(connection, end);
         self.settle(now);
@@ -359,40 +375,6 @@ impl Core {
             self.end(key, end);
         }
         self.settle(now);
-    }
-
-    /// Appends the connections that have output since the last time this was asked.
-    pub(crate) fn take_announced(&mut self, into: &mut Vec<Key<Connection>>) {
-        into.append(&mut self.announced);
-    }
-
-    /// What a connection is to be sent; [`Core::sent`] takes it away.
-    pub(crate) fn output(&mut self, connection: Key<Connection>) -> &[u8] {
-        match self.connections.get_mut(connection) {
-            Some(connection) => {
-                connection.announced = false;
-                &connection.output
-            }
-            None => &[],
-        }
-    }
-
-    /// The first `count` bytes of a connection's output are on their way.
-    pub(crate) fn sent(&mut self, connection: Key<Connection>, count: usize) {
-        let Some(found) = self.connections.get_mut(connection) else {
-            return;
-        };
-        let traced = found.traced;
-        if count < found.output.len() {
-            found.output.advance(count);
-        } else {
-            // An idle connection owns no buffer.
-            let emptied = std::mem::take(&mut found.output);
-            self.spare.give(emptied);
-        }
-        if traced {
-            self.trace_taken(connection, count);
-        }
     }
 
     /// What the shell must do.
@@ -455,6 +437,11 @@ impl Core {
         self.ledger.bytes()
     }
 
+    /// Subscriptions of all sessions.
+    pub(crate) fn subscription_count(&self) -> usize {
+        self.subscription_count
+    }
+
     /// Retained messages.
     pub(crate) fn retained_count(&self) -> usize {
         self.retained.len()
@@ -487,29 +474,5 @@ impl Core {
             self.trace_output(now);
         }
         self.arrange_telling(now);
-    }
-
-    /// Notes that `connection` has output; cuts it when it has too much.
-    fn announce(&mut self, key: Key<Connection>) {
-        let max = self.settings.limits.output_bytes_max;
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        if max < connection.output.len() {
-            self.counters.slow_readers_cut += 1;
-            self.end(key, End::too_slow());
-        } else if !connection.announced && !connection.output.is_empty() {
-            connection.announced = true;
-            self.announced.push(key);
-        }
-    }
-
-    /// Sends a packet to a connection.
-    fn send(&mut self, key: Key<Connection>, packet: &Packet) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            self.spare.lend(&mut connection.output);
-            connection.send(packet);
-            self.announce(key);
-        }
     }
 }

@@ -21,10 +21,20 @@ pub struct Limits {
     pub profile: Profile,
     /// See [`BrokerConfig::connections_max`].
     pub connections_max: usize,
+    /// See [`BrokerConfig::connections_per_principal_max`].
+    pub connections_per_principal_max: usize,
+    /// See [`BrokerConfig::connects_per_principal_s`].
+    pub connects_per_principal_s: u32,
+    /// See [`BrokerConfig::packets_per_s`]; `None` is no limit.
+    pub packets_per_s: Option<u32>,
+    /// See [`BrokerConfig::bytes_per_s`]; `None` is no limit.
+    pub bytes_per_s: Option<u32>,
     /// See [`BrokerConfig::connect_timeout_ms`].
     pub connect_timeout: Duration,
     /// See [`BrokerConfig::output_bytes_max`].
     pub output_bytes_max: usize,
+    /// See [`BrokerConfig::output_bytes_total_max`].
+    pub output_bytes_total_max: u64,
     /// See [`BrokerConfig::packet_bytes`].
     pub packet_bytes_max: u32,
     /// See [`BrokerConfig::payload_bytes`].
@@ -37,6 +47,8 @@ pub struct Limits {
     pub filters_per_packet_max: usize,
     /// See [`BrokerConfig::subscriptions_per_session`].
     pub subscriptions_max: usize,
+    /// See [`BrokerConfig::subscriptions_max`].
+    pub subscriptions_total_max: usize,
     /// See [`BrokerConfig::publishes_per_s`]; `None` is no limit.
     pub publishes_per_s: Option<u32>,
     /// See [`BrokerConfig::publish_bytes_per_s`]; `None` is no limit.
@@ -104,6 +116,11 @@ impl Limits {
         }
     }
 
+    /// Whether a connection is read no faster than at some rate.
+    pub(crate) fn has_pace(&self) -> bool {
+        self.packets_per_s.is_some() || self.bytes_per_s.is_some()
+    }
+
     /// Receive Maximum and Topic Alias Maximum that clients are told.
     pub(crate) fn inbound(&self) -> (NonZeroU16, u16) {
         let receive_maximum = NonZeroU16::new(self.receive_maximum).unwrap_or(NonZeroU16::MIN);
@@ -167,6 +184,9 @@ const FILTERS: QuotaRule = rule("filters_per_packet", 8, 1024, 1, 65_535);
 const SUBSCRIPTIONS: QuotaRule = rule("subscriptions_per_session", 50, 10_000, 1, 1_000_000);
 const PUBLISHES: QuotaRule = rule("publishes_per_s", 100, RATE_OFF, 1, RATE_OFF);
 const PUBLISH_BYTES: QuotaRule = rule("publish_bytes_per_s", 524_288, RATE_OFF, 1024, RATE_OFF);
+// Of ours, not AWS's: off in both profiles.
+const PACKETS: QuotaRule = rule("packets_per_s", RATE_OFF, RATE_OFF, 1, RATE_OFF);
+const BYTES: QuotaRule = rule("bytes_per_s", RATE_OFF, RATE_OFF, 1024, RATE_OFF);
 const CONNECTS: QuotaRule = rule("connects_per_client_s", 1, RATE_OFF, 1, RATE_OFF);
 const RECEIVE: QuotaRule = rule("receive_maximum", 100, 1000, 1, 65_535);
 const INFLIGHT: QuotaRule = rule("inflight_max", 100, 1000, 1, 65_535);
@@ -187,8 +207,13 @@ impl BrokerConfig {
         Ok(Limits {
             profile,
             connections_max: bound(self.connections_max),
+            connections_per_principal_max: bound(self.connections_per_principal_max),
+            connects_per_principal_s: self.connects_per_principal_s,
+            packets_per_s: rate(&PACKETS, self.packets_per_s)?,
+            bytes_per_s: rate(&BYTES, self.bytes_per_s)?,
             connect_timeout: Duration::from_millis(self.connect_timeout_ms.into()),
             output_bytes_max: bound(self.output_bytes_max),
+            output_bytes_total_max: self.output_bytes_total_max,
             packet_bytes_max: u32::try_from(PACKET.resolve(self.packet_bytes, profile)?)
                 .unwrap_or(u32::MAX),
             payload_bytes_max: size(&PAYLOAD, self.payload_bytes)?,
@@ -196,6 +221,7 @@ impl BrokerConfig {
             topic_levels_max: size(&TOPIC_LEVELS, self.topic_levels)?,
             filters_per_packet_max: size(&FILTERS, self.filters_per_packet)?,
             subscriptions_max: size(&SUBSCRIPTIONS, self.subscriptions_per_session)?,
+            subscriptions_total_max: bound(self.subscriptions_max),
             publishes_per_s: rate(&PUBLISHES, self.publishes_per_s)?,
             publish_bytes_per_s: rate(&PUBLISH_BYTES, self.publish_bytes_per_s)?,
             connects_per_client_s: rate(&CONNECTS, self.connects_per_client_s)?,
@@ -240,11 +266,15 @@ impl BrokerConfig {
             ("handshake_timeout_ms", self.handshake_timeout_ms.into(), 100, 120_000),
             ("connect_timeout_ms", self.connect_timeout_ms.into(), 100, 120_000),
             ("accepts_per_address_s", self.accepts_per_address_s.into(), 1, 1_000_000),
+            ("connections_per_principal_max", self.connections_per_principal_max.into(), 1, 1_000_000),
+            ("connects_per_principal_s", self.connects_per_principal_s.into(), 1, 1_000_000),
+            ("output_bytes_total_max", self.output_bytes_total_max, MIB, TIB),
             ("output_bytes_max", self.output_bytes_max.into(), 65_536, 1 << 30),
             ("write_timeout_ms", self.write_timeout_ms.into(), 100, 600_000),
             ("session_expiry_max_s", self.session_expiry_max_s.into(), 1, 31_536_000),
             ("session_expiry_v3_s", self.session_expiry_v3_s.into(), 1, self.session_expiry_max_s.into()),
             ("sessions_max", self.sessions_max.into(), 1, 10_000_000),
+            ("subscriptions_max", self.subscriptions_max.into(), 1, 100_000_000),
             ("queue_messages_max", self.queue_messages_max.into(), 1, 1_000_000),
             ("queue_bytes_max", self.queue_bytes_max, MIB, TIB),
             ("retained_max", self.retained_max.into(), 1, 100_000_000),

@@ -113,3 +113,62 @@ fn keep_alive_is_brought_into_the_profiles_range() {
         );
     }
 }
+
+/// The least and the most of each bound, and one beyond either.
+#[test]
+fn bounds_have_two_ends() {
+    const MIB: u64 = 1 << 20;
+    const TIB: u64 = 1 << 40;
+    for (field, min, max) in [
+        ("connections_max", 1, 1_000_000),
+        ("connections_per_principal_max", 1, 1_000_000),
+        ("connects_per_principal_s", 1, 1_000_000),
+        ("accepts_per_address_s", 1, 1_000_000),
+        ("handshakes_max", 1, 65_536),
+        ("handshake_timeout_ms", 100, 120_000),
+        ("connect_timeout_ms", 100, 120_000),
+        ("packets_per_s", 1, 4_294_967_295),
+        ("bytes_per_s", 1024, 4_294_967_295),
+        ("output_bytes_max", 65_536, 1 << 30),
+        ("output_bytes_total_max", MIB, TIB),
+        ("write_timeout_ms", 100, 600_000),
+        ("sessions_max", 1, 10_000_000),
+        ("subscriptions_max", 1, 100_000_000),
+        ("queue_messages_max", 1, 1_000_000),
+        ("queue_bytes_max", MIB, TIB),
+        ("retained_max", 1, 100_000_000),
+        ("retained_bytes_max", MIB, TIB),
+        ("store_backlog_max", 16, 1_000_000),
+        ("review_timeout_ms", 10, 60_000),
+    ] {
+        for (value, fits) in [(min - 1, false), (min, true), (max, true), (max + 1, false)] {
+            let config = parse(&format!(r#"{{"{field}":{value}}}"#));
+            let limits = config.and_then(|config| {
+                let limits = config.limits(Profile::Standard);
+                limits.map_err(|error| error.to_string())
+            });
+            assert_eq!(limits.is_ok(), fits, "{field} at {value}: {limits:?}");
+        }
+    }
+}
+
+#[test]
+fn the_pace_is_off_unless_it_is_a_number() {
+    for (text, expected) in [
+        ("{}", (None, None)),
+        (
+            r#"{"packets_per_s":"aws","bytes_per_s":"off"}"#,
+            (None, None),
+        ),
+        (r#"{"packets_per_s":7}"#, (Some(7), None)),
+        (r#"{"bytes_per_s":2048}"#, (None, Some(2048))),
+    ] {
+        for profile in [Profile::Standard, Profile::Aws] {
+            let limits = parse(text).expect("settings").limits(profile);
+            let limits = limits.expect("in range");
+            let found = (limits.packets_per_s, limits.bytes_per_s);
+            assert_eq!(found, expected, "{text} {profile:?}");
+            assert_eq!(limits.has_pace(), expected != (None, None));
+        }
+    }
+}

@@ -16,12 +16,15 @@ use super::connection::{Connection, Peer, State};
 use super::depart::history_row;
 use super::enforce::{Access, Cleared, topic_hash};
 use super::propagate::{UserProperties, propagated};
-use super::rate::Bucket;
 use super::session::Owner;
 use super::wills::LastWill;
-use super::{Core, Doubt, Effect, End, Now};
+use super::{Budget, Core, Doubt, Effect, End, Now};
 use crate::config::ConnectDenied;
 use crate::store::{HistoryRow, Op};
+
+/// Client ids whose rate is measured at once; beyond that strangers pass unmeasured, as the bounds
+/// on connections hold anyway.
+pub(super) const CLIENTS_MAX: usize = 65_536;
 
 /// Why a CONNECT is refused.
 struct Refusal {
@@ -172,15 +175,11 @@ impl Core {
         let Some(rate) = self.limits().connects_per_client_s else {
             return Ok(());
         };
-        let max = self.limits().sessions_max;
-        if self.connect_rates.len() >= max && !self.connect_rates.contains_key(client_id) {
+        if self.connect_rates.take(client_id, rate, now.instant) {
             return Ok(());
         }
-        let bucket = self.connect_rates.entry(Arc::clone(client_id));
-        let bucket = bucket.or_insert_with(|| Bucket::full(rate, now.instant));
-        if bucket.take(rate, 1, now.instant) {
-            return Ok(());
-        }
+        let who = format_args!("`{client_id}`");
+        self.reached.count(Budget::ConnectsPerClient, &who);
         Err(Refusal::new(ReasonCode::QuotaExceeded, "CONNECT_RATE"))
     }
 
@@ -313,13 +312,15 @@ impl Core {
         })
     }
 
-    fn check_session_count(&self, client_id: &str, expiry_s: u32) -> Result<(), Refusal> {
+    fn check_session_count(&mut self, client_id: &str, expiry_s: u32) -> Result<(), Refusal> {
         let known = self
             .clients
             .get(client_id)
             .and_then(|key| self.sessions.get(*key));
         let adds_one = expiry_s > 0 && !known.is_some_and(|known| known.stored);
         if adds_one && self.stored_sessions >= self.limits().sessions_max {
+            let who = format_args!("`{client_id}`");
+            self.reached.count(Budget::Sessions, &who);
             return Err(Refusal::new(ReasonCode::QuotaExceeded, "TOO_MANY_SESSIONS"));
         }
         Ok(())

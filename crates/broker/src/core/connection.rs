@@ -19,12 +19,15 @@ use model::Timestamp;
 use mqtt::session::KeepAlive;
 use mqtt::{Packet, PublishImage, Receiver, Version};
 
+use super::Now;
 use super::arena::Key;
 use super::enforce::{Access, Principal};
+use super::pace::Pace;
 use super::propagate::UserProperties;
 use super::rate::Bucket;
 use super::session::Session;
 use crate::directory::Known;
+use crate::limits::Limits;
 use crate::negotiated::Negotiated;
 
 /// What the shell knows of a connection when it hands it over.
@@ -55,6 +58,12 @@ pub(crate) struct Connection {
     pub(crate) state: State,
     /// Bytes for the shell to write.
     pub(crate) output: BytesMut,
+    /// Bytes of it that the shell has taken, until it asks for more.
+    pub(crate) taken: usize,
+    /// Bytes counted among those that wait for all clients.
+    pub(crate) counted: usize,
+    /// How fast it is read, where that is limited.
+    pub(crate) pace: Option<Box<Pace>>,
     /// Whether the shell has been told of the output.
     pub(crate) announced: bool,
     /// Whether somebody looks at its packets.
@@ -92,13 +101,16 @@ pub(crate) struct Serving {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: Peer, known: Arc<Known>, opened_at: Timestamp) -> Self {
+    pub(crate) fn new(peer: Peer, known: Arc<Known>, now: Now, limits: &Limits) -> Self {
         Self {
             peer,
             known,
-            opened_at,
+            opened_at: now.wall,
             state: State::Greeting,
             output: BytesMut::new(),
+            taken: 0,
+            counted: 0,
+            pace: Pace::new(limits, now.instant),
             announced: false,
             traced: false,
         }
@@ -116,6 +128,11 @@ impl Connection {
             State::Serving(serving) => Some(serving),
             State::Greeting | State::Refused => None,
         }
+    }
+
+    /// Bytes that wait for its socket.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.output.len() + self.taken
     }
 
     /// The version it speaks, once known.

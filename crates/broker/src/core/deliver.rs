@@ -7,9 +7,9 @@
 //! crash it must be repeated under the same id, or it would arrive twice. Deliveries behind it
 //! wait with it, so that the order stands.
 
-use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use mqtt::packet::Ack;
@@ -56,10 +56,9 @@ impl Core {
             if !self.may_receive(now, key, message) {
                 return Offered::Dropped;
             }
-        } else if session.queue.len() >= self.limits().queue_messages_max
-            || !self.ledger.has_room(message)
-        {
-            self.counters.dropped_queue_full += 1;
+        } else if let Some(full) = self.is_full(session.queue.len(), message) {
+            let client_id = Arc::clone(&session.client_id);
+            self.drop_for_full_queue(full, &client_id);
             return Offered::Dropped;
         }
         let Some(session) = self.sessions.get_mut(key) else {
@@ -103,8 +102,8 @@ impl Core {
         let waiting = self
             .connections
             .get(connection)
-            .map(|found| found.output.len());
-        if waiting.is_none_or(|waiting| half < waiting) {
+            .map(Connection::waiting_bytes);
+        if waiting.is_none_or(|waiting| half < waiting || self.outputs.drops(waiting)) {
             self.counters.dropped_slow_reader += 1;
             return Offered::Dropped;
         }
@@ -468,28 +467,6 @@ impl Core {
             self.effects.push(Effect::Confirmed { token, delivered });
         }
         self.ledger.end(entry, &mut self.journal);
-    }
-
-    /// Drops what has expired while it waited, so that it does not take up the bounds.
-    pub(super) fn drop_expired(&mut self, now: Now) {
-        let over = |entry: &Entry| entry.message.life(now.wall) == Life::Over;
-        let waiting: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
-        for key in waiting {
-            let Some(session) = self.sessions.get_mut(key) else {
-                continue;
-            };
-            if !session.queue.iter().any(over) {
-                continue;
-            }
-            let queue = std::mem::take(&mut session.queue);
-            let (gone, kept): (VecDeque<Entry>, VecDeque<Entry>) =
-                queue.into_iter().partition(over);
-            session.queue = kept;
-            self.counters.dropped_expired += gone.len() as u64;
-            for entry in gone {
-                self.finish(entry, false);
-            }
-        }
     }
 }
 

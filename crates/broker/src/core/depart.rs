@@ -25,6 +25,7 @@ impl Core {
         };
         self.forget_principal(&connection, key);
         self.negotiated.end(connection.peer.negotiated);
+        self.outputs.forget(&mut connection);
         let welcomed = connection.serving().is_some_and(|one| one.welcomed);
         if welcomed
             && connection.version() == Some(Version::V5)
@@ -235,6 +236,8 @@ impl Core {
             return;
         };
         self.clients.remove(&session.client_id);
+        let subscriptions = session.subscriptions.len();
+        self.subscription_count = self.subscription_count.saturating_sub(subscriptions);
         for subscription in session.subscriptions.values() {
             if let SubscriptionFilter::Own(filter) = &subscription.filter {
                 self.routes.remove(filter, &Target::Session(key));

@@ -18,7 +18,7 @@ use super::depart::left_reason;
 use super::enforce::{Cleared, topic_hash};
 use super::message::Terms;
 use super::session::{Owner, Session};
-use super::{Core, Doubt, End, Now};
+use super::{Budget, Core, Doubt, End, Now};
 use crate::negotiated::Negotiated;
 
 /// A message of an API caller.
@@ -132,7 +132,8 @@ impl Core {
                 Some(_) if publish.retain => return Err(PublishRefusal::RetainReserved),
                 _ => (),
             }
-            if retained && !self.retained.has_room(topic, publish.payload.len()) {
+            if retained && !self.retained.has_room(&publish) {
+                self.reached.count(Budget::Retained, &"the API");
                 return Err(PublishRefusal::RetainedFull);
             }
         }

@@ -75,14 +75,34 @@ impl Message {
 
     /// What it costs to hold, in bytes.
     fn bytes(&self) -> u64 {
-        let parts = self.publish.payload.len() + self.topic.as_str().len();
-        u64::try_from(parts).unwrap_or(u64::MAX)
+        cost(&self.publish)
     }
 
     /// The form it is stored in; see [`body`].
     pub(crate) fn body(&self) -> Bytes {
         body(&self.publish)
     }
+}
+
+/// What a message costs to hold, in bytes: all that its publisher chose, and a fixed part.
+pub(crate) fn cost(publish: &Publish) -> u64 {
+    /// The message itself, its place in maps and lists, what allocators round up.
+    const FIXED: usize = 256;
+    /// Of each user property: two strings.
+    const PROPERTY: usize = 48;
+    let properties = &publish.properties;
+    let length = |text: Option<&str>| text.map_or(0, str::len);
+    let pairs = properties.user_properties.iter();
+    let parts = FIXED
+        + publish.payload.len()
+        + length(publish.topic.as_ref().map(TopicName::as_str))
+        + length(properties.response_topic.as_ref().map(TopicName::as_str))
+        + length(properties.content_type.as_deref())
+        + properties.correlation_data.as_ref().map_or(0, Bytes::len)
+        + pairs
+            .map(|(key, value)| PROPERTY + key.len() + value.len())
+            .sum::<usize>();
+    u64::try_from(parts).unwrap_or(u64::MAX)
 }
 
 /// A PUBLISH as it is stored: a whole packet of version 5, under packet id 1 where there must be

@@ -16,7 +16,7 @@ use super::enforce::{Cleared, topic_hash};
 use super::message::{Message, Terms};
 use super::propagate::append;
 use super::session::{Session, SubscriptionOptions};
-use super::{Core, End, Gated, Now, Target};
+use super::{Budget, Core, End, Gated, Now, Target};
 use crate::store::{Op, RetainedRow};
 
 /// Why a publish is not routed, and what its client is told.
@@ -155,8 +155,9 @@ impl Core {
         let cleared = self.judge(now, connection, topic, publish.retain)?;
         let deletes = publish.payload.is_empty();
         // spec aws-iot [MQ-57]
-        if publish.retain && !deletes && !self.retained.has_room(topic, publish.payload.len()) {
+        if publish.retain && !deletes && !self.retained.has_room(publish) {
             self.counters.dropped_throttled += 1;
+            self.reached(Budget::Retained, connection);
             return Err(Refusal {
                 code: ReasonCode::QuotaExceeded,
                 disconnect: ReasonCode::QuotaExceeded,
@@ -210,6 +211,11 @@ impl Core {
             return Ok(());
         }
         self.counters.dropped_throttled += 1;
+        let used_up = match count_fits {
+            true => Budget::PublishBytes,
+            false => Budget::Publishes,
+        };
+        self.reached(used_up, connection);
         Err(Refusal {
             code: ReasonCode::QuotaExceeded,
             disconnect: ReasonCode::MessageRateTooHigh,
@@ -342,8 +348,9 @@ impl Core {
             return;
         }
         // Clients were told before; a will comes here unasked.
-        if !self.retained.has_room(topic, payload.len()) {
+        if !self.retained.has_room(message.publish()) {
             self.counters.dropped_throttled += 1;
+            self.reached.count(Budget::Retained, &"a will");
             return;
         }
         self.journal.write(Op::Retained(RetainedRow {

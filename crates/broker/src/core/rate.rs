@@ -39,11 +39,6 @@ impl Bucket {
             None => false,
         }
     }
-
-    /// Whether it has had time to fill up again: a bucket like a new one need not be kept.
-    pub(crate) fn is_idle(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.filled_at) > Duration::from_secs(1)
-    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use super::{Core, End, Now};
 pub(crate) enum Reading {
     /// Everything whole was dealt with.
     On,
-    /// The client has as many unacknowledged messages as it may, or waits for CONNACK: hand the
-    /// rest over again once something was sent to it, and read nothing until then.
+    /// The client has as many unacknowledged messages as it may, waits for CONNACK, or sent more a
+    /// second than it may: hand the rest over again once the connection is announced, and read
+    /// nothing until then.
     Paused,
 }
 
@@ -32,8 +33,13 @@ impl Core {
             if self.ending.iter().any(|(ending, _)| *ending == key) {
                 break;
             }
+            if !self.is_within_pace(now, key) {
+                reading = Reading::Paused;
+                break;
+            }
+            let before = buffer.len();
             match self.take_packet(now, key, buffer) {
-                Step::Taken => (),
+                Step::Taken => self.pace(now, key, before.saturating_sub(buffer.len())),
                 Step::NeedsMore => break,
                 Step::Paused => {
                     reading = Reading::Paused;

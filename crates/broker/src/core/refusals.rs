@@ -233,7 +233,7 @@ fn name(resource: Resource<'_>) -> &str {
     }
 }
 
-/// When the repeats of all connections are told next.
+/// When the repeats of all connections, and the budgets used up, are told next.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Telling {
     /// Refusals counted when they were told last.
@@ -242,19 +242,22 @@ pub(super) struct Telling {
 }
 
 impl Core {
-    /// Sees to it that what was refused since is told soon.
+    /// Sees to it that what was refused since is told soon, and which budgets are used up.
     pub(super) fn arrange_telling(&mut self, now: Now) {
-        if self.telling.told != self.counters.denials && !self.telling.armed {
+        let refused = self.telling.told != self.counters.denials;
+        if (refused || self.reached.has_untold()) && !self.telling.armed {
             self.telling.armed = true;
             self.wake_at(now.instant + TELL_EVERY, Timer::Tell);
         }
     }
 
-    pub(super) fn tell_refusals(&mut self, now: Now) {
-        self.telling = Telling {
-            told: self.counters.denials,
-            armed: false,
-        };
+    pub(super) fn tell(&mut self, now: Now) {
+        self.telling.armed = false;
+        self.reached.tell();
+        if self.telling.told == self.counters.denials {
+            return;
+        }
+        self.telling.told = self.counters.denials;
         for (_, connection) in self.connections.iter() {
             if let Some(serving) = connection.serving() {
                 serving.access.tell_refusals(now.wall);

@@ -1,7 +1,8 @@
 //! The broker after a restart, from what it had stored.
 //!
 //! Whoever was connected when it stopped counts as disconnected at the start: session expiry and
-//! delayed wills run from then, and the wills of those without a session are due. A row that no longer makes sense is logged and left out.
+//! delayed wills run from then, and the wills of those without a session are due. A row that no
+//! longer makes sense is logged and left out.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU16;

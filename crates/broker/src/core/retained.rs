@@ -5,10 +5,11 @@ use std::ops::Bound;
 use std::rc::Rc;
 
 use model::Timestamp;
+use mqtt::packet::Publish;
 use mqtt::topic::{HashMatchesParent, matches};
 use mqtt::{TopicFilter, TopicName};
 
-use super::message::{Life, Message};
+use super::message::{Life, Message, cost};
 
 /// The retained messages, by topic.
 #[derive(Debug)]
@@ -28,8 +29,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     fn bytes(&self) -> u64 {
-        let parts = self.message.topic().as_str().len() + self.message.publish().payload.len();
-        u64::try_from(parts).unwrap_or(u64::MAX)
+        cost(self.message.publish())
     }
 }
 
@@ -47,12 +47,13 @@ impl Retained {
         self.topics.len()
     }
 
-    /// Whether `message` may be kept within the bounds, in place of what its topic has.
+    /// Whether `publish` may be kept within the bounds, in place of what its topic has.
     // spec aws-iot [MQ-57]
-    pub(crate) fn has_room(&self, topic: &TopicName, payload_bytes: usize) -> bool {
-        let old = self.topics.get(topic.as_str());
+    pub(crate) fn has_room(&self, publish: &Publish) -> bool {
+        let topic = publish.topic.as_ref().map_or("", TopicName::as_str);
+        let old = self.topics.get(topic);
         let count_fits = old.is_some() || self.topics.len() < self.topics_max;
-        let added = u64::try_from(topic.as_str().len() + payload_bytes).unwrap_or(u64::MAX);
+        let added = cost(publish);
         let left = self.bytes.saturating_sub(old.map_or(0, Kept::bytes));
         count_fits && left.saturating_add(added) <= self.bytes_max
     }

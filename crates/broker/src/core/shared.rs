@@ -154,7 +154,7 @@ impl Core {
         }
         let waits = !group.queue.is_empty();
         if waits && (!durable || !self.may_wait(key, message)) {
-            self.counters.dropped_queue_full += 1;
+            self.drop_for_full_group(key, message);
             return;
         }
         let terms = Terms {
@@ -215,7 +215,7 @@ impl Core {
         if self.has_stored_member(key) && self.may_wait(key, &entry.message) {
             self.enqueue(key, entry);
         } else {
-            self.counters.dropped_queue_full += 1;
+            self.drop_for_full_group(key, &entry.message);
             self.ledger.end(entry, &mut self.journal);
         }
     }
@@ -232,8 +232,19 @@ impl Core {
 
     fn may_wait(&self, key: Key<Group>, message: &Message) -> bool {
         let group = self.groups.get(key);
-        group.is_some_and(|group| group.queue.len() < self.limits().queue_messages_max)
-            && self.ledger.has_room(message)
+        group.is_some_and(|group| self.is_full(group.queue.len(), message).is_none())
+    }
+
+    fn drop_for_full_group(&mut self, key: Key<Group>, message: &Message) {
+        let group = self.groups.get(key);
+        let full = group.and_then(|group| {
+            let full = self.is_full(group.queue.len(), message)?;
+            Some((full, Arc::clone(&group.text)))
+        });
+        match full {
+            Some((full, text)) => self.drop_for_full_queue(full, &text),
+            None => self.counters.dropped_queue_full += 1,
+        }
     }
 
     /// Gives `session`, which has room again, what waits in its groups.

@@ -17,7 +17,7 @@ use super::connection::{Connection, Peer};
 use super::enforce::Cleared;
 use super::message::Terms;
 use super::session::{Session, Subscription, SubscriptionOptions};
-use super::{Core, End, Gated, Now, Target};
+use super::{Budget, Core, End, Gated, Now, Target};
 use crate::store::Op;
 
 /// A filter that was granted.
@@ -134,7 +134,8 @@ impl Core {
         let session = session.ok_or(Refusal::from(ReasonCode::UnspecifiedError))?;
         let is_new = !session.subscriptions.contains_key(&text);
         // spec aws-iot [MQ-40]
-        if is_new && session.subscriptions.len() >= self.limits().subscriptions_max {
+        if let Some(used_up) = self.is_too_many(session).filter(|_| is_new) {
+            self.reached(used_up, connection);
             return Err(ReasonCode::QuotaExceeded.into());
         }
         let options = SubscriptionOptions::of(request, identifier);
@@ -157,6 +158,16 @@ impl Core {
             // spec aws-iot [MQ-51], [MQ-72]
             retained: wanted && !shared && (!wildcard || self.limits().retained_on_wildcard),
         })
+    }
+
+    /// Which budget one more subscription of `session` would exceed.
+    fn is_too_many(&self, session: &Session) -> Option<Budget> {
+        let limits = self.limits();
+        if limits.subscriptions_max <= session.subscriptions.len() {
+            return Some(Budget::SubscriptionsPerSession);
+        }
+        let in_all = self.subscription_count;
+        (limits.subscriptions_total_max <= in_all).then_some(Budget::Subscriptions)
     }
 
     // spec aws-iot [MQ-43], [PL-23]: the text as the client wrote it, `$share/…` included.
@@ -204,7 +215,8 @@ impl Core {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
-        session.subscriptions.insert(Arc::clone(text), subscription);
+        let replaced = session.subscriptions.insert(Arc::clone(text), subscription);
+        self.subscription_count += usize::from(replaced.is_none());
         if session.stored {
             self.journal.write(Op::Subscription {
                 client_id: session.client_id.as_ref().to_owned(),
@@ -221,6 +233,7 @@ impl Core {
         let Some(subscription) = session.subscriptions.remove(text) else {
             return false;
         };
+        self.subscription_count = self.subscription_count.saturating_sub(1);
         if session.stored {
             self.journal.write(Op::SubscriptionEnd {
                 client_id: session.client_id.as_ref().to_owned(),

@@ -1,6 +1,7 @@
 //! The core under an invented clock, with simulated clients and a disk that is a few maps.
 
 mod access;
+mod budgets;
 mod connect;
 mod deliver;
 mod disk;
@@ -214,6 +215,7 @@ impl World {
                 .entry(key)
                 .or_default()
                 .extend_from_slice(&output);
+            assert!(self.core.output(key).is_empty());
         }
         if self.prompt_disk {
             self.sync();
@@ -240,6 +242,11 @@ impl World {
     }
 
     pub(super) fn open(&mut self, version: Version, device: &Device) -> Client {
+        self.try_open(version, device)
+            .expect("room for a connection")
+    }
+
+    pub(super) fn try_open(&mut self, version: Version, device: &Device) -> Option<Client> {
         self.opened += 1;
         let peer = Peer {
             address: "198.51.100.9:40000".parse().expect("an address"),
@@ -256,15 +263,12 @@ impl World {
         };
         self.know(device, device.active());
         let known = Arc::new(device.known());
-        let key = self
-            .core
-            .opened(self.now, peer, known)
-            .expect("room for a connection");
+        let key = self.core.opened(self.now, peer, known)?;
         let version = match version {
             Version::V311 => Version_::V3,
             Version::V5 => Version_::V5,
         };
-        Client { key, version }
+        Some(Client { key, version })
     }
 
     pub(super) fn send(&mut self, client: Client, packet: &Packet) {

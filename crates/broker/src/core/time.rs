@@ -1,6 +1,7 @@
 //! Time: what is due, and who waits for it.
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use device_api::DisconnectReason;
@@ -9,8 +10,9 @@ use mqtt::ReasonCode;
 
 use super::arena::Key;
 use super::connection::Connection;
+use super::message::{Entry, Life};
 use super::session::Session;
-use super::{Core, End, Now};
+use super::{Budget, Core, End, Now};
 
 /// What waits for a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +23,7 @@ pub(super) enum Timer {
     SessionExpiry(Key<Session>),
     Will(Key<Session>),
     Traces,
+    ReadOn(Key<Connection>),
     Sweep,
     Tell,
 }
@@ -75,6 +78,7 @@ impl Core {
             Timer::Greeting(key) => {
                 let waiting = self.connections.get(key);
                 if waiting.is_some_and(|connection| connection.serving().is_none()) {
+                    self.reached(Budget::ConnectTimeout, key);
                     self.end(key, End::silent(DisconnectReason::ClientError));
                 }
             }
@@ -97,7 +101,8 @@ impl Core {
                 self.sweep(now);
                 self.wake_at(now.instant + SWEEP_EVERY, Timer::Sweep);
             }
-            Timer::Tell => self.tell_refusals(now),
+            Timer::ReadOn(key) => self.read_on(now, key),
+            Timer::Tell => self.tell(now),
         }
     }
 
@@ -106,7 +111,9 @@ impl Core {
         let Some(keep_alive) = serving.map(|serving| serving.keep_alive) else {
             return;
         };
-        if keep_alive.expired(now.instant) {
+        if keep_alive.expired(now.instant) && self.is_paused_for_pace(key) {
+            self.wake_at(now.instant + SWEEP_EVERY, Timer::KeepAlive(key));
+        } else if keep_alive.expired(now.instant) {
             // spec aws-iot [MQ-13]; spec mqtt5 [MQTT-3.1.2-22]
             let reason = DisconnectReason::MqttKeepAliveTimeout;
             self.end(key, End::new(reason, ReasonCode::KeepAliveTimeout));
@@ -120,8 +127,28 @@ impl Core {
             self.remove_retained(&topic);
         }
         self.presences.sweep(now.wall);
-        self.connect_rates
-            .retain(|_, bucket| !bucket.is_idle(now.instant));
         self.drop_expired(now);
+    }
+
+    /// Drops what has expired while it waited, so that it does not take up the bounds.
+    fn drop_expired(&mut self, now: Now) {
+        let over = |entry: &Entry| entry.message.life(now.wall) == Life::Over;
+        let waiting: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in waiting {
+            let Some(session) = self.sessions.get_mut(key) else {
+                continue;
+            };
+            if !session.queue.iter().any(over) {
+                continue;
+            }
+            let queue = std::mem::take(&mut session.queue);
+            let (gone, kept): (VecDeque<Entry>, VecDeque<Entry>) =
+                queue.into_iter().partition(over);
+            session.queue = kept;
+            self.counters.dropped_expired += gone.len() as u64;
+            for entry in gone {
+                self.finish(entry, false);
+            }
+        }
     }
 }

@@ -304,11 +304,11 @@ impl Entrance {
             }
         };
         if !self.rates.admit(address.ip(), self.clock.instant()) {
-            self.doormen.too_often();
+            self.doormen.too_often(address.ip(), self.clock.instant());
             return None;
         }
         let Some(place) = self.handshake_places.take(address.ip()) else {
-            self.doormen.too_slow();
+            self.doormen.too_slow(address.ip(), self.clock.instant());
             return None;
         };
         let turn = Turn {
@@ -316,7 +316,7 @@ impl Entrance {
             _place: place,
         };
         let Ok(slot) = Arc::clone(&self.connections).try_acquire_owned() else {
-            self.doormen.too_many();
+            self.doormen.too_many(address.ip(), self.clock.instant());
             return None;
         };
         if let Err(error) = tcp.set_nodelay(true) {
@@ -344,7 +344,8 @@ impl Entrance {
                 return;
             }
             Err(_) => {
-                self.doormen.handshake_failed();
+                let now = self.clock.instant();
+                self.doormen.handshake_late(address.ip(), now);
                 tracing::debug!(%address, "handshake not done in time");
                 return;
             }

@@ -1,46 +1,35 @@
 //! How often one address may connect; in version 6, one network of 64 bits.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::core::Bucket;
+use crate::core::Rates;
 
-/// Addresses remembered; beyond that strangers are let in unmeasured, as the bound on handshakes
-/// holds anyway.
+/// Addresses measured at once; beyond that strangers are let in unmeasured, as the bound on
+/// handshakes holds anyway.
 const ADDRESSES_MAX: usize = 65_536;
 
-/// A bucket per address.
+/// A rate per address.
 #[derive(Debug)]
 pub(crate) struct AcceptRates {
     per_s: u32,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    rates: Mutex<Rates<IpAddr>>,
 }
 
 impl AcceptRates {
     pub(crate) fn new(per_s: u32) -> Self {
         Self {
             per_s,
-            buckets: Mutex::default(),
+            rates: Mutex::new(Rates::new(ADDRESSES_MAX)),
         }
     }
 
     /// Whether one more connection from `address` is within its rate.
     pub(crate) fn admit(&self, address: IpAddr, now: Instant) -> bool {
         let address = gateway::network(address);
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
-            buckets.retain(|_, bucket| !bucket.is_idle(now));
-            if buckets.len() >= ADDRESSES_MAX {
-                return true;
-            }
-        }
-        let full = Bucket::full(self.per_s, now);
-        buckets
-            .entry(address)
-            .or_insert(full)
-            .take(self.per_s, 1, now)
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.take(&address, self.per_s, now)
     }
 }
 
@@ -65,9 +54,9 @@ mod tests {
         for number in 3..70_000 {
             assert!(rates.admit(address(number), start));
         }
-        let known = || rates.buckets.lock().expect("nobody panicked").len();
+        let known = || rates.rates.lock().expect("nobody panicked").len();
         assert_eq!(known(), ADDRESSES_MAX);
-        assert!(rates.admit(address(80_000), start + Duration::from_secs(2)));
+        assert!(rates.admit(address(80_000), start + Duration::from_secs(3)));
         assert_eq!(known(), 1);
     }
 }

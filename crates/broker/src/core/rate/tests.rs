@@ -44,11 +44,3 @@ fn one_second_of_burst_then_the_rate() {
     // More than a second's worth passes only from a full bucket.
     check(10, &[(0, 25, true), (500, 25, false), (1500, 25, true)]);
 }
-
-#[test]
-fn an_unused_bucket_is_like_a_new_one() {
-    let start = SystemClock.instant();
-    let bucket = Bucket::full(5, start);
-    assert!(!bucket.is_idle(start + Duration::from_secs(1)));
-    assert!(bucket.is_idle(start + Duration::from_millis(1001)));
-}
