@@ -67,7 +67,8 @@ impl Palisade {
 impl Peer for Palisade {
     fn note(&self) -> String {
         format!(
-            "{}: things, certificates and policies with variables, SQLite, default settings",
+            "{}: things, certificates and policies with variables, SQLite, default settings, but that \
+             one certificate may connect as often and hold as many connections as it likes",
             self.version
         )
     }
@@ -80,7 +81,11 @@ impl Peer for Palisade {
             .arg("up")
             .arg("--account-id=111122223333")
             .arg("--data-dir")
-            .arg(&self.data_dir);
+            .arg(&self.data_dir)
+            // All idle connections are of one certificate, and few certificates connect again and
+            // again.
+            .arg("--set=broker.connections_per_principal_max=1000000")
+            .arg("--set=broker.connects_per_principal_s=1000000");
         for name in ["mqtt", "device", "https", "control", "operator"] {
             command.arg(format!("--listen-{name}=127.0.0.1:0"));
         }
