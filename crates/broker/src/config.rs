@@ -87,7 +87,8 @@ pub struct BrokerConfig {
     /// Unacknowledged publishes we have towards a client, whatever more it allows. `aws`: 100.
     /// Default in `standard`: 1,000.
     pub inflight_max: Quota,
-    /// Topic aliases a version 5 client may use. `aws`: 8. Default in `standard`: 64.
+    /// Topic aliases a version 5 client may use, and the most that are used towards it. `aws`: 8.
+    /// Default in `standard`: 64.
     pub topic_alias_max: Quota,
 
     /// Session expiry of version 3.1.1 clients that do not ask for a clean session, in seconds.

@@ -9,6 +9,7 @@
 //!
 //! Source: mqtt5 chapters 2 and 3; mqtt311 chapters 2 and 3.
 
+mod aliased;
 mod error;
 mod image;
 mod sink;

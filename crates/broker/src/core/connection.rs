@@ -16,12 +16,13 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use model::Timestamp;
-use mqtt::session::KeepAlive;
+use mqtt::session::{Alias, KeepAlive, OutboundAliases};
 use mqtt::{Packet, PublishImage, Receiver, Version};
 
 use super::Now;
 use super::arena::Key;
 use super::enforce::{Access, Principal};
+use super::message::Message;
 use super::pace::Pace;
 use super::propagate::UserProperties;
 use super::rate::Bucket;
@@ -87,6 +88,8 @@ pub(crate) struct Serving {
     pub(crate) session: Key<Session>,
     pub(crate) client_id: Arc<str>,
     pub(crate) receiver: Receiver,
+    /// The topics that it was given a number for; `None` when it takes none.
+    pub(crate) aliases: Option<Box<OutboundAliases>>,
     /// Whether CONNACK has left; until then nothing is read.
     pub(crate) welcomed: bool,
     pub(crate) access: Access,
@@ -160,22 +163,34 @@ impl Connection {
     }
 
     /// Appends a message; false when it is larger than the client takes.
-    // spec aws-iot [MQ-86]: dropped whole, and counts as delivered.
+    // spec aws-iot [MQ-80], [MQ-86]: dropped whole, and counts as delivered.
     pub(crate) fn send_image(
         &mut self,
         image: &PublishImage,
-        payload: &[u8],
+        message: &Message,
         packet_id: Option<NonZeroU16>,
         dup: bool,
     ) -> bool {
-        let Some(serving) = self.serving() else {
+        let State::Serving(serving) = &mut self.state else {
             return false;
         };
-        if serving.receiver.packet_bytes_max < image.packet_bytes() {
+        let max = serving.receiver.packet_bytes_max;
+        if max < image.packet_bytes() {
             return false;
         }
-        image
-            .write(payload, packet_id, dup, &mut self.output)
-            .is_ok()
+        let payload = &message.publish().payload;
+        let Some(aliases) = &mut serving.aliases else {
+            return image
+                .write(payload, packet_id, dup, &mut self.output)
+                .is_ok();
+        };
+        // spec mqtt5 [MQTT-3.1.2-26], [MQTT-3.1.2-27], [MQTT-3.3.2-11]
+        let topic = message.topic();
+        let alias = aliases.alias_for(topic);
+        let written = image.write_aliased(payload, alias, packet_id, dup, max, &mut self.output);
+        if let (Ok(true), Alias::Assign(_)) = (&written, alias) {
+            aliases.assigned(topic);
+        }
+        written.is_ok()
     }
 }

@@ -159,12 +159,22 @@ impl Core {
         message: &Message,
         terms: Terms,
     ) -> Option<ImageKey> {
-        let version = self.sessions.get(key)?.version;
         let life = message.life(now.wall);
         if life == Life::Over {
             self.counters.dropped_expired += 1;
             return None;
         }
+        self.image_of_life(key, message, terms, life)
+    }
+
+    fn image_of_life(
+        &mut self,
+        key: Key<Session>,
+        message: &Message,
+        terms: Terms,
+        life: Life,
+    ) -> Option<ImageKey> {
+        let version = self.sessions.get(key)?.version;
         // Towards 3.1.1 there is neither expiry nor identifier to tell apart.
         let class = match version {
             Version::V5 => Class {
@@ -208,7 +218,7 @@ impl Core {
             let found = self.connections.get_mut(connection);
             if let (Some(found), Some(image)) = (found, self.images.get(image)) {
                 self.spare.lend(&mut found.output);
-                found.send_image(image, &message.publish().payload, packet_id, dup);
+                found.send_image(image, message, packet_id, dup);
                 self.announce(connection);
             }
             return;
@@ -417,9 +427,14 @@ impl Core {
                     terms,
                     stored,
                 } => {
+                    // spec mqtt5 [MQTT-4.3.3-7]: what was sent once does not expire any more.
+                    let life = match message.life(now.wall) {
+                        Life::Over => Life::Seconds(0),
+                        life => life,
+                    };
                     let image = self
                         .may_receive(now, key, &message)
-                        .then(|| self.image(now, key, &message, terms))
+                        .then(|| self.image_of_life(key, &message, terms, life))
                         .flatten();
                     match image {
                         Some(image) => {

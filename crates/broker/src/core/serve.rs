@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use device_api::DisconnectReason;
 use mqtt::packet::{ConnAck, ConnAckProperties, Connect};
-use mqtt::session::{Inbound, KeepAlive, Outbound};
+use mqtt::session::{Inbound, KeepAlive, Outbound, OutboundAliases};
 use mqtt::{Packet, QoS, ReasonCode, Receiver};
 
 use super::arena::Key;
@@ -111,6 +111,7 @@ impl Core {
             session,
             client_id: Arc::clone(client_id),
             receiver: Receiver::of_connect(connect),
+            aliases: self.aliases(connect),
             welcomed: true,
             access,
             propagated: None,
@@ -119,6 +120,15 @@ impl Core {
             publish_bytes: full(self.limits().publish_bytes_per_s),
             presence: 0,
         }
+    }
+
+    /// How the client's topics may be shortened.
+    // spec aws-iot [MQ-80]: as many each way.
+    fn aliases(&self, connect: &Connect) -> Option<Box<OutboundAliases>> {
+        let theirs = connect.properties.topic_alias_maximum.unwrap_or(0);
+        let (_, ours) = self.limits().inbound();
+        let most = theirs.min(ours);
+        (most > 0).then(|| Box::new(OutboundAliases::new(theirs, ours)))
     }
 
     /// Whether CONNACK says what a crash must not undo: a will is kept, an earlier session is over,

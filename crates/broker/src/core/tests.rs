@@ -1,8 +1,10 @@
 //! The core under an invented clock, with simulated clients and a disk that is a few maps.
 
 mod access;
+mod aliases;
 mod budgets;
 mod connect;
+mod cut;
 mod deliver;
 mod disk;
 mod propagate;
@@ -283,10 +285,15 @@ impl World {
         self.turn();
     }
 
+    /// The bytes the client was sent since the last time.
+    pub(super) fn bytes(&mut self, client: Client) -> BytesMut {
+        self.inbox.remove(&client.key).unwrap_or_default()
+    }
+
     /// What the client was sent since the last time.
     #[track_caller]
     pub(super) fn sent(&mut self, client: Client) -> Vec<Packet> {
-        let mut bytes = self.inbox.remove(&client.key).unwrap_or_default();
+        let mut bytes = self.bytes(client);
         let limits = mqtt::Limits {
             sender: Sender::Server,
             ..mqtt::Limits::STANDARD

@@ -5,7 +5,8 @@
 //! class is encoded once; each copy patches the id. Copying a small image costs
 //! a few nanoseconds, encoding it some hundred.
 //!
-//! Topic aliases belong to one connection, so an image never uses one. The payload is not part of
+//! Topic aliases belong to one connection, so an image never uses one; `aliased` puts one into a
+//! copy. The payload is not part of
 //! an image: it is the same in every class, and whoever writes a copy has the message.
 
 use std::num::NonZeroU16;
@@ -93,6 +94,15 @@ impl PublishImage {
         };
         self.payload_bytes = message.payload.len();
         Ok(())
+    }
+
+    /// All but the payload, under any packet id.
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    pub(crate) fn has_packet_id(&self) -> bool {
+        self.packet_id_at.is_some()
     }
 
     /// The size of the packet, in bytes, to hold against a receiver's maximum.

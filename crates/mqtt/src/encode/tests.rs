@@ -1,3 +1,4 @@
+mod aliased;
 mod shrink;
 
 use std::num::{NonZeroU16, NonZeroU32};

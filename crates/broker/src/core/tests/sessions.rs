@@ -331,6 +331,41 @@ fn a_resumed_session_is_judged_by_what_is_allowed_now() {
     assert_eq!(filters, ["a", "b"]);
 }
 
+/// What waits can expire; what was sent once is sent again until it is acknowledged.
+// tests mqtt5 [MQTT-4.3.3-7], [MQTT-4.4.0-1], [MQTT-3.3.2-5]; tests aws-iot [MQ-25]
+#[test]
+fn what_was_sent_once_does_not_expire() {
+    let device = Device::new("d");
+    let mut world = World::standard();
+    let mut connect = persistent(V5, "c");
+    connect.properties.receive_maximum = NonZeroU16::new(2);
+    let client = world.join(&device, connect.clone());
+    world.subscribe(client, "a", 2);
+    let sender = world.join(&Device::new("s"), clean(V5, "s"));
+    for (number, qos) in [(1, 1), (2, 2), (3, 1)] {
+        let mut message = publish("a", &number.to_string(), qos, number);
+        message.properties.message_expiry_s = Some(5);
+        world.send(sender, &Packet::Publish(message));
+    }
+    assert_eq!(world.told(client), "a=1@1#1 a=2@2#2");
+    world.lose(client);
+    world.advance(60_000);
+    let client = world.connect(&device, connect);
+    let mut sent = world.sent(client);
+    let expiries: Vec<_> = sent
+        .split_off(1)
+        .into_iter()
+        .map(|packet| match packet {
+            Packet::Publish(message) => (message.dup, message.properties.message_expiry_s),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(expiries, [(true, Some(0)), (true, Some(0))]);
+    world.send(client, &puback(1));
+    world.send(client, &Packet::PubRec(Ack::success(id(2))));
+    assert_eq!(world.told(client), "PUBREL(2)");
+}
+
 // tests aws-iot [MQ-21], [MQ-25]
 #[test]
 fn what_connack_says_of_a_session_holds_after_a_crash() {
