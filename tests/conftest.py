@@ -169,6 +169,18 @@ def _note_command(words):
             operations = ["GetReceipt"]
         case ["connections", "list"]:
             operations = ["ListConnections"]
+        case ["connections", "show"]:
+            operations = ["DescribeConnection"]
+        case ["sessions", "list"]:
+            operations = ["ListSessions"]
+        case ["sessions", "show"]:
+            operations = ["DescribeSession"]
+        case ["subscriptions", "list"]:
+            operations = ["SearchSubscriptions"]
+        case ["retained", "list"]:
+            operations = ["SearchRetainedMessages"]
+        case ["retained", "delete"]:
+            operations = ["DeleteRetainedMessage"]
         case ["connections", "history"]:
             operations = ["ListConnectionHistory"]
         case ["trace", "json"]:

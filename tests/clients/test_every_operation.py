@@ -182,7 +182,8 @@ def refused_call(client, row):
 def raw_call(platform, key, row):
     """Our own service, which botocore has no model of, signed by botocore all the same."""
     path = row["uri"]
-    for label, value in (("denialId", "1" * 32), ("sequence", "1"), ("traceId", "1" * 32)):
+    for label, value in (("denialId", "1" * 32), ("sequence", "1"), ("traceId", "1" * 32),
+                         ("clientId", "c"), ("topic", "t")):
         path = path.replace(f"{{{label}}}", value)
     request = AWSRequest(row["method"], platform.control_url + path)
     signer = SigV4Auth(Credentials(key["AccessKeyId"], key["SecretAccessKey"]), "palisade",

@@ -1,6 +1,7 @@
 """Operations on live things, as an operator does them at the command line."""
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -142,3 +143,173 @@ def test_a_trace_is_in_the_trail_and_can_be_ended_by_others(new_platform, unique
     with sqlite3.connect(platform.data_dir / "palisade.db") as database:
         names = [name for (name,) in database.execute("SELECT event_name FROM trail_events")]
     assert names.count("StartTrace") == 1 and names.count("StopTrace") == 2
+
+
+@pytest.fixture
+def sub(platform, unique, tmp_path):
+    """`palisade sub` in the background, which offers the hybrid key exchange first; its thing."""
+    name = unique("hybrid")
+    bundle = tmp_path / f"{name}.zip"
+    platform.cli("thing", "create", name, "--bundle", bundle)
+    process = subprocess.Popen([BINARY, f"--data-dir={platform.data_dir}", "sub",
+                                f"things/{name}/#", "--bundle", bundle], stdout=subprocess.PIPE)
+    eventually(lambda: rows(platform, "connections", "list", "--client", name), "it connects")
+    yield name
+    process.kill()
+    process.wait(30)
+
+
+def test_what_each_connection_agreed_on_is_told_and_counted(platform, new_device, sub):
+    device = new_device(*EVERYTHING)
+    client = Client(device).connect()
+    # The OpenSSL of these clients knows no hybrid key exchange, and is served all the same.
+    found, = rows(platform, "connections", "list", "--thing", device.name)
+    assert (found["tlsVersion"], found["tlsGroup"], found["tlsResumed"]) == (
+        "TLSv1_3", "X25519", False)
+    hybrid, = rows(platform, "connections", "list", "--client", sub)
+    assert hybrid["tlsGroup"] == "X25519MLKEM768"
+    wide = platform.cli("connections", "list", "--wide", "--prefix", sub).stdout
+    heading, line = wide.splitlines()
+    for column in ("PROTOCOL", "TLS", "GROUP", "KEEP ALIVE", "SUBSCRIPTIONS", "WAITING"):
+        assert column in heading
+    assert "MQTT 5" in line and "TLSv1_3" in line and "X25519MLKEM768" in line
+    assert "GROUP" not in platform.cli("connections", "list").stdout
+
+    def counted(group):
+        metric = f'broker_tls_connections{{tls_version="TLSv1_3",group="{group}"}} '
+        return int(re.search(re.escape(metric) + r"(\d+)", platform.metrics()).group(1))
+
+    eventually(lambda: counted("X25519") and counted("X25519MLKEM768"), "the metric")
+    client.close()
+
+
+def test_a_connection_is_shown_and_ended(platform, iot, new_device, unique):
+    device, watcher = new_device(*EVERYTHING), new_device(*EVERYTHING)
+    will = f"gone/{device.name}"
+    watching = Client(watcher).connect()
+    watching.subscribe(will)
+    group = unique("group")
+    iot.create_thing_group(thingGroupName=group)
+    iot.attach_policy(policyName=device.policy, target=platform.arn(f"thinggroup/{group}"))
+    iot.add_thing_to_thing_group(thingName=device.name, thingGroupName=group)
+
+    def joined(client_id):
+        client = Client(device, client_id=client_id, expiry_s=3600)
+        client.mqtt.will_set(will, client_id)
+        return client.connect()
+
+    client = joined(device.name)
+    shown = rows(platform, "connections", "show", device.name)
+    assert shown["principal"] == device.certificate_id
+    assert shown["owner"] == f"thing:{device.name}" and shown["things"] == [device.name]
+    assert shown["willTopic"] == will and shown["keepAliveSeconds"] == 60
+    assert {"policyName": device.policy, "version": "1"} in shown["policies"]
+    assert {"policyName": device.policy, "version": "1", "thingGroupName": group} in shown["policies"]
+    assert shown["targetPort"] == platform.port("mqtt")
+    assert shown["certificateExpiresAt"] > shown["accessReadAt"]
+    iot.update_thing(thingName=device.name, attributePayload={"attributes": {"site": "north"}})
+    eventually(lambda: rows(platform, "connections", "show", device.name)["accessReadAt"]
+               > shown["accessReadAt"], "the change reaches the connection")
+    told = platform.cli("connections", "show", device.name).stdout
+    assert f"{device.policy} version 1 of group {group}" in told
+
+    platform.cli("connections", "kick", device.name)
+    eventually(lambda: client.disconnected, "the client is told")
+    assert client.disconnected[0].value == 0x98
+    eventually(lambda: watching.payloads() == [device.name], "the will")
+    assert platform.cli("connections", "show", device.name, check=False).returncode == 3
+    assert rows(platform, "connections", "list", "--client", device.name) == []
+    kept, = rows(platform, "sessions", "list", "--client", device.name)
+    assert not kept["connected"] and kept["disconnectReason"] == "API_INITIATED_DISCONNECT"
+
+    other = joined(f"{device.name}-2")
+    platform.cli("connections", "kick", f"{device.name}-2", "--clean-session", "--prevent-will")
+    eventually(lambda: other.disconnected, "the client is told")
+    assert rows(platform, "sessions", "list", "--client", f"{device.name}-2") == []
+    assert platform.cli("connections", "kick", f"{device.name}-2", check=False).returncode == 3
+    assert watching.publish(will, "last") in (0, 16)
+    eventually(lambda: "last" in watching.payloads(), "the last message")
+    assert watching.payloads() == [device.name, "last"]
+    watching.close()
+
+
+def test_sessions_that_wait_are_listed_shown_and_deleted(platform, new_device):
+    device, sender = new_device(*EVERYTHING), new_device(*EVERYTHING)
+    client = Client(device, expiry_s=3600).connect()
+    client.subscribe("wait/t", "wait/#")
+    client.close()
+    sending = Client(sender).connect()
+    assert sending.publish("wait/t", "four") in (0, 16)
+    away, = rows(platform, "sessions", "list", "--away", "--thing", device.name)
+    assert away["clientId"] == device.name and away["owner"] == f"thing:{device.name}"
+    assert (away["queuedMessages"], away["queuedBytes"]) == (2, 2 * len("wait/tfour"))
+    assert away["expiresAt"] > away["disconnectedSince"]
+    shown = rows(platform, "sessions", "show", device.name)
+    assert shown["subscribedTo"] == [{"topicFilter": "wait/#", "qos": 1},
+                                     {"topicFilter": "wait/t", "qos": 1}]
+    assert [(one["topic"], one["payloadBytes"]) for one in shown["nextMessages"]] == [
+        ("wait/t", 4)] * 2
+    people = platform.cli("sessions", "show", device.name).stdout
+    assert "wait/# (qos 1), wait/t (qos 1)" in people
+    platform.cli("sessions", "delete", device.name)
+    assert platform.cli("sessions", "show", device.name, check=False).returncode == 3
+    again = Client(device, clean=False, expiry_s=3600).connect()
+    assert not again.connected[0][0].session_present
+    again.close()
+    sending.close()
+
+
+def test_who_would_receive_a_topic(platform, new_device, unique):
+    topic = f"who/{unique()}/t"
+    reader = new_device(*EVERYTHING)
+    deaf = new_device(("Connect", "client/*"), ("Subscribe", "topicfilter/*"))
+    clients = [Client(device).connect() for device in (reader, deaf)]
+    clients[0].subscribe("who/+/t", "who/other", f"$share/g/{topic}")
+    clients[1].subscribe(topic)
+    found = rows(platform, "subscriptions", "list", "--topic", topic)
+    assert {(one["clientId"], one["topicFilter"], one["shared"], one["mayReceive"])
+            for one in found} == {(reader.name, "who/+/t", False, True),
+                                  (reader.name, f"$share/g/{topic}", True, True),
+                                  (deaf.name, topic, False, False)}
+    of_one = rows(platform, "subscriptions", "list", "--client", reader.name)
+    assert [one["topicFilter"] for one in of_one] == [f"$share/g/{topic}", "who/+/t", "who/other"]
+    same = rows(platform, "subscriptions", "list", "--filter", topic)
+    assert [one["clientId"] for one in same] == [deaf.name]
+    assert platform.cli("subscriptions", "list", "--topic", "a/#", check=False).returncode == 2
+    for client in clients:
+        client.close()
+
+
+def test_retained_messages_are_found_shown_and_forgotten(platform, new_device, unique):
+    prefix = f"kept/{unique()}"
+    for number in range(3):
+        platform.cli("pub", f"{prefix}/{number}", "-m", f"m{number}", "--retain")
+    listed = rows(platform, "retained", "list", "--prefix", prefix)
+    assert [(one["topic"], one["payloadBytes"]) for one in listed] == [
+        (f"{prefix}/{number}", 2) for number in range(3)]
+    assert "m1" in platform.cli("retained", "show", f"{prefix}/1").stdout
+    watching = Client(new_device(*EVERYTHING)).connect()
+    watching.subscribe(f"{prefix}/#")
+    eventually(lambda: len(watching.received) == 3, "the retained messages")
+    platform.cli("retained", "delete", f"{prefix}/1")
+    assert platform.cli("retained", "show", f"{prefix}/1", check=False).returncode == 3
+    assert platform.cli("retained", "delete", f"{prefix}/1", check=False).returncode == 3
+    assert rows(platform, "retained", "delete", "--prefix", prefix) == {"deleted": 2}
+    assert rows(platform, "retained", "list", "--prefix", prefix) == []
+    # Those who were subscribed are sent nothing.
+    platform.cli("pub", f"{prefix}/last", "-m", "last")
+    eventually(lambda: "last" in watching.payloads(), "the last message")
+    assert watching.payloads() == ["m0", "m1", "m2", "last"]
+    watching.close()
+
+
+def test_lists_have_pages(platform, new_device, unique):
+    """More sessions and subscriptions than one answer holds."""
+    device = new_device(*EVERYTHING)
+    client = Client(device).connect()
+    filters = [f"page/{number:03}" for number in range(300)]
+    for first in range(0, 300, 100):
+        client.subscribe(*filters[first:first + 100])
+    found = rows(platform, "subscriptions", "list", "--client", device.name)
+    assert [one["topicFilter"] for one in found] == filters
+    client.close()

@@ -27,10 +27,12 @@ mod connect;
 mod connection;
 mod deliver;
 mod depart;
+mod end;
 mod enforce;
 mod gate;
 mod images;
 mod journal;
+pub(crate) mod look;
 mod manage;
 mod message;
 mod outputs;
@@ -52,7 +54,7 @@ mod shared;
 mod spare;
 mod subscribe;
 mod time;
-mod trace;
+pub(crate) mod trace;
 mod wills;
 
 #[cfg(test)]
@@ -75,6 +77,7 @@ use mqtt::topic::HashMatchesParent;
 pub(crate) use arena::Key;
 pub(crate) use budgets::{Budget, Reached};
 pub(crate) use connection::{Connection, Peer};
+pub(crate) use end::End;
 pub(crate) use enforce::{Grounds, Principal};
 pub(crate) use journal::Batch;
 pub(crate) use manage::{ApiPublish, ConnectionSummary, Direct, DirectOutcome, PublishRefusal};
@@ -83,7 +86,6 @@ pub(crate) use receive::Reading;
 pub(crate) use refusals::DenialBook;
 pub(crate) use rests_on::{RestsOn, concerns};
 pub(crate) use review::Reviewed;
-pub(crate) use trace::{Record, TraceOf, TraceOrder, TracePage, TraceSummary, Wake};
 
 use crate::directory::Known;
 use crate::limits::Limits;
@@ -138,46 +140,6 @@ pub(crate) enum Effect {
 pub(crate) struct Doubt {
     pub(crate) client_id: Arc<str>,
     pub(crate) holder: CertificateId,
-}
-
-/// Why and how a connection ends.
-#[derive(Clone, Debug)]
-pub(crate) struct End {
-    pub(crate) reason: DisconnectReason,
-    /// For DISCONNECT of version 5; `None` says nothing.
-    pub(crate) code: Option<ReasonCode>,
-    pub(crate) text: Option<String>,
-    /// Whether the client's will is published.
-    pub(crate) sends_will: bool,
-}
-
-impl End {
-    pub(crate) fn new(reason: DisconnectReason, code: ReasonCode) -> Self {
-        Self {
-            code: Some(code),
-            ..Self::silent(reason)
-        }
-    }
-
-    pub(crate) fn silent(reason: DisconnectReason) -> Self {
-        Self {
-            reason,
-            code: None,
-            text: None,
-            sends_will: reason.sends_will(),
-        }
-    }
-
-    /// Of a client that does not take what it is sent.
-    pub(crate) fn too_slow() -> Self {
-        Self::new(DisconnectReason::Throttled, ReasonCode::QuotaExceeded)
-            .because("the client reads too slowly")
-    }
-
-    pub(crate) fn because(mut self, text: impl Into<String>) -> Self {
-        self.text = Some(text.into());
-        self
-    }
 }
 
 /// Who a message is routed to: a session, or a shared subscription for one of its members.

@@ -10,6 +10,9 @@ mod history;
 mod messages;
 mod properties;
 mod receipts;
+mod retained;
+mod sessions;
+mod subscriptions;
 mod traces;
 
 use gateway::Operation;
@@ -17,6 +20,11 @@ use model::ApiError;
 use storage::{Storage, StorageError, Tx};
 
 use crate::broker::Broker;
+use crate::core::look::Stretch;
+use crate::core::{Core, Now};
+
+/// Stretches of one call; a list that needs more goes on with the caller's next page.
+const STRETCHES_MAX: usize = 100;
 
 /// All of them.
 pub(crate) fn operations(broker: &Broker) -> Vec<Operation> {
@@ -27,6 +35,9 @@ pub(crate) fn operations(broker: &Broker) -> Vec<Operation> {
         receipts::operations(broker),
         history::operations(broker),
         traces::operations(broker),
+        sessions::operations(broker),
+        subscriptions::operations(broker),
+        retained::operations(broker),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -57,4 +68,36 @@ async fn page_token(
         Ok(tx.page_token(&list, &last))
     };
     Ok(storage.read(run).await?)
+}
+
+/// Up to `limit` things that `look` finds from `cursor` on, in several short visits to the core,
+/// and where the next page begins.
+async fn gather<T, C, F>(
+    broker: &Broker,
+    cursor: C,
+    limit: usize,
+    look: F,
+) -> Result<(Vec<T>, Option<C>), ApiError>
+where
+    T: Send + 'static,
+    C: Send + 'static,
+    F: Fn(&Core, Now, &C, usize) -> Stretch<T, C> + Clone + Send + 'static,
+{
+    let mut found = Vec::new();
+    let mut next = Some(cursor);
+    for _ in 0..STRETCHES_MAX {
+        let Some(cursor) = next.take() else {
+            break;
+        };
+        let (look, room) = (look.clone(), limit - found.len());
+        let stretch = broker
+            .with_core(move |core, now| look(core, now, &cursor, room))
+            .await?;
+        found.extend(stretch.found);
+        next = stretch.next;
+        if limit <= found.len() {
+            break;
+        }
+    }
+    Ok((found, next))
 }

@@ -1,8 +1,15 @@
 //! The command line: nouns, verbs and flags.
 
+mod live;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use live::{
+    ConnectionsCommand, RetainedCommand, Selection, SessionsCommand, SubscriptionsCommand, Trace,
+    TraceOf,
+};
 
 /// A self-hosted, zero-trust IoT platform that speaks AWS IoT's protocols.
 #[derive(Debug, Parser)]
@@ -65,6 +72,15 @@ pub(crate) enum Command {
     /// Connections
     #[command(subcommand)]
     Connections(ConnectionsCommand),
+    /// Sessions, of clients that are connected and of those that are away
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Subscriptions
+    #[command(subcommand)]
+    Subscriptions(SubscriptionsCommand),
+    /// Retained messages
+    #[command(subcommand)]
+    Retained(RetainedCommand),
     /// Watch the packets of one client, live
     Trace(Trace),
     /// IoT policies
@@ -226,56 +242,6 @@ pub(crate) struct Sub {
     /// The client id [default: the bundle's, which is the thing's name]
     #[arg(long)]
     pub(crate) client_id: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConnectionsCommand {
-    /// Those that live now
-    List,
-    /// Those of the last 31 days
-    History {
-        /// Of this client id only
-        #[arg(long)]
-        client_id: Option<String>,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Trace {
-    #[command(flatten)]
-    pub(crate) of: TraceOf,
-    /// Show the first bytes of each payload, and values of user properties
-    #[arg(long, value_name = "BYTES", num_args = 0..=1, default_missing_value = "256",
-        value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub(crate) payload: Option<u16>,
-    /// End after this many packets
-    #[arg(long, short)]
-    pub(crate) count: Option<u64>,
-    /// End after this many seconds, at most 3600
-    #[arg(long = "for", value_name = "SECONDS", default_value_t = 600,
-        value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(crate) seconds: u64,
-}
-
-/// Whose packets.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct TraceOf {
-    /// This client id, which need not be connected yet
-    #[arg(long, value_name = "ID")]
-    pub(crate) client: Option<String>,
-    /// Every connection of this certificate, by its id or ARN
-    #[arg(long, value_name = "CERTIFICATE")]
-    pub(crate) principal: Option<String>,
-    /// Every connection of this thing's certificates
-    #[arg(long, value_name = "NAME")]
-    pub(crate) thing: Option<String>,
-    /// Show the traces under way, and whose they are, instead
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// End the trace with this id instead
-    #[arg(long, value_name = "TRACE")]
-    pub(crate) stop: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

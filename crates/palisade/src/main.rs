@@ -147,6 +147,11 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Connections(connections) => {
             command::connections::run(&client()?, output, &connections).await
         }
+        Command::Sessions(sessions) => command::sessions::run(&client()?, output, &sessions).await,
+        Command::Subscriptions(subscriptions) => {
+            command::subscriptions::run(&client()?, output, &subscriptions).await
+        }
+        Command::Retained(retained) => command::retained::run(&client()?, output, &retained).await,
         Command::Trace(trace) => command::trace::run(&client()?, output, &trace).await,
         Command::Policy(PolicyCommand::Test {
             thing,

@@ -56,6 +56,8 @@ pub(crate) struct Connection {
     /// What is known of its certificate, as of the last review.
     pub(crate) known: Arc<Known>,
     pub(crate) opened_at: Timestamp,
+    /// When `known` was read.
+    pub(crate) access_read_at: Timestamp,
     pub(crate) state: State,
     /// Bytes for the shell to write.
     pub(crate) output: BytesMut,
@@ -109,6 +111,7 @@ impl Connection {
             peer,
             known,
             opened_at: now.wall,
+            access_read_at: now.wall,
             state: State::Greeting,
             output: BytesMut::new(),
             taken: 0,

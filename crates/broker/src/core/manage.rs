@@ -17,6 +17,7 @@ use super::connection::{Connection, Peer};
 use super::depart::left_reason;
 use super::enforce::{Cleared, topic_hash};
 use super::message::Terms;
+use super::retained::Kept;
 use super::session::{Owner, Session};
 use super::{Budget, Core, Doubt, End, Now};
 use crate::negotiated::Negotiated;
@@ -47,6 +48,19 @@ pub(crate) struct RetainedSummary {
     pub(crate) payload_bytes: usize,
     pub(crate) qos: QoS,
     pub(crate) modified_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl RetainedSummary {
+    pub(super) fn of(kept: &Kept) -> Self {
+        Self {
+            topic: kept.message.topic().as_str().to_owned(),
+            payload_bytes: kept.message.publish().payload.len(),
+            qos: kept.message.qos(),
+            modified_at: kept.modified_at,
+            expires_at: kept.message.expires_at,
+        }
+    }
 }
 
 /// One retained message.
@@ -165,53 +179,13 @@ impl Core {
         })
     }
 
-    /// At most `limit` retained messages by topic, after `after`; whether there are more.
-    pub(crate) fn retained_messages(
-        &self,
-        now: Now,
-        after: &str,
-        limit: usize,
-    ) -> (Vec<RetainedSummary>, bool) {
-        let (page, more) = self.retained.page(after, limit, now.wall);
-        let summaries = page.into_iter().map(|kept| RetainedSummary {
-            topic: kept.message.topic().as_str().to_owned(),
-            payload_bytes: kept.message.publish().payload.len(),
-            qos: kept.message.qos(),
-            modified_at: kept.modified_at,
-        });
-        (summaries.collect(), more)
-    }
-
     /// The client with this id.
     pub(crate) fn connection_of(&self, client_id: &str) -> Option<ConnectionSummary> {
         let key = *self.clients.get(client_id)?;
         self.sessions.get(key).map(|session| self.summary(session))
     }
 
-    /// At most `limit` clients by id, after `after`, of one principal or thing when given; whether
-    /// there are more.
-    pub(crate) fn connections(
-        &self,
-        after: &str,
-        limit: usize,
-        principal: Option<&str>,
-        thing: Option<&str>,
-    ) -> (Vec<ConnectionSummary>, bool) {
-        let bounds = (Bound::Excluded(after), Bound::Unbounded);
-        let wanted = |session: &&Session| {
-            principal.is_none_or(|principal| session.principal.as_str() == principal)
-                && thing.is_none_or(|thing| session.thing.as_deref() == Some(thing))
-        };
-        let keys = self.clients.range::<str, _>(bounds).map(|(_, key)| key);
-        let mut rest = keys
-            .filter_map(|key| self.sessions.get(*key))
-            .filter(wanted);
-        let page = rest.by_ref().take(limit);
-        let page = page.map(|session| self.summary(session)).collect();
-        (page, rest.next().is_some())
-    }
-
-    fn summary(&self, session: &Session) -> ConnectionSummary {
+    pub(super) fn summary(&self, session: &Session) -> ConnectionSummary {
         let connection = session.connection.and_then(|key| self.connections.get(key));
         let peer = connection.map(|connection| &connection.peer);
         ConnectionSummary {

@@ -109,18 +109,21 @@ impl Retained {
             .collect()
     }
 
-    /// At most `limit` messages in the order of their topics, after `after`, and whether there
-    /// are more.
-    pub(crate) fn page(&self, after: &str, limit: usize, now: Timestamp) -> (Vec<&Kept>, bool) {
-        let bounds = (Bound::Excluded(after), Bound::Unbounded);
-        let alive = |kept: &&Kept| kept.message.life(now) != Life::Over;
-        let mut rest = self
-            .topics
-            .range::<str, _>(bounds)
-            .map(|(_, kept)| kept)
-            .filter(alive);
-        let page: Vec<&Kept> = rest.by_ref().take(limit).collect();
-        (page, rest.next().is_some())
+    /// Messages in the order of their topics, after `after`, as far as topics begin with `prefix`;
+    /// expired ones too.
+    pub(crate) fn from<'a>(
+        &'a self,
+        after: &'a str,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = &'a Kept> {
+        let from = if after < prefix {
+            Bound::Included(prefix)
+        } else {
+            Bound::Excluded(after)
+        };
+        let topics = self.topics.range::<str, _>((from, Bound::Unbounded));
+        let spanned = topics.take_while(move |(topic, _)| topic.starts_with(prefix));
+        spanned.map(|(_, kept)| kept)
     }
 
     /// Topics whose message has expired.

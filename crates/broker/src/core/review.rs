@@ -98,6 +98,7 @@ impl Core {
         let rechecks = self.limits().recheck_connect;
         let connection = self.connections.get_mut(key)?;
         connection.known = Arc::clone(known);
+        connection.access_read_at = now.wall;
         let principal = std::rc::Rc::clone(&connection.peer.principal);
         let serving = connection.serving_mut()?;
         serving.access = serving

@@ -1,21 +1,25 @@
-//! `GetConnection`, `DeleteConnection`, `ListSubscriptions`, and our own `ListConnections`.
+//! `GetConnection`, `DeleteConnection`, `ListSubscriptions`, and our own `ListConnections` and
+//! `DescribeConnection`.
 
 use gateway::{AsyncCall, Mutation, Operation};
 use model::{ApiError, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::traces::protocol;
-use super::{page_after, page_token};
+use super::{gather, page_after, page_token};
 use crate::broker::Broker;
-use crate::core::ConnectionSummary;
+use crate::core::look::{PolicyInForce, SessionFilter};
+use crate::core::{ConnectionSummary, Core, Now};
 
 /// Items of a page when the caller names no number, and the most there can be.
+const SUBSCRIPTIONS_PAGE: usize = 20;
 const SUBSCRIPTIONS_PAGE_MAX: usize = 200;
 const CONNECTIONS_PAGE_MAX: usize = 250;
 
 pub(super) fn operations(broker: &Broker) -> Vec<Operation> {
     let (for_get, for_delete) = (broker.clone(), broker.clone());
     let (for_subscriptions, for_list) = (broker.clone(), broker.clone());
+    let for_describe = broker.clone();
     vec![
         Operation::asynchronous(
             "iot-data",
@@ -55,6 +59,16 @@ pub(super) fn operations(broker: &Broker) -> Vec<Operation> {
             move |_: AsyncCall, input: ListInput| {
                 let broker = for_list.clone();
                 Box::pin(async move { list(&broker, input).await })
+            },
+        ),
+        Operation::asynchronous(
+            "palisade",
+            "DescribeConnection",
+            "client/{clientId}",
+            Mutation::No,
+            move |_: AsyncCall, input: DescribeInput| {
+                let broker = for_describe.clone();
+                Box::pin(async move { describe(&broker, input).await })
             },
         ),
     ]
@@ -187,7 +201,7 @@ async fn subscriptions(
     let name = format!("ListSubscriptions/{}", input.client_id);
     let after = page_after(storage, name.clone(), input.next_token).await?;
     let after = after.into_iter().next().unwrap_or_default();
-    let limit = input.max_results.unwrap_or(SUBSCRIPTIONS_PAGE_MAX);
+    let limit = input.max_results.unwrap_or(SUBSCRIPTIONS_PAGE);
     let limit = limit.min(SUBSCRIPTIONS_PAGE_MAX);
     let client_id = input.client_id.clone();
     let found = broker
@@ -209,11 +223,34 @@ async fn subscriptions(
     })
 }
 
+/// Which sessions a list is about; shared by those of connections, sessions and subscriptions.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Filter {
+    client_id: Option<String>,
+    client_id_prefix: Option<String>,
+    principal: Option<String>,
+    thing_name: Option<String>,
+    connected: Option<bool>,
+}
+
+impl From<Filter> for SessionFilter {
+    fn from(filter: Filter) -> Self {
+        Self {
+            client_id: filter.client_id,
+            client_prefix: filter.client_id_prefix,
+            principal: filter.principal,
+            thing: filter.thing_name,
+            connected: filter.connected,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ListInput {
-    principal: Option<String>,
-    thing_name: Option<String>,
+    #[serde(flatten)]
+    filter: Filter,
     next_token: Option<String>,
     max_results: Option<usize>,
 }
@@ -284,32 +321,110 @@ impl From<ConnectionSummary> for ListedConnection {
 
 async fn list(broker: &Broker, input: ListInput) -> Result<ListOutput, ApiError> {
     let storage = broker.storage();
-    let text = |member: &Option<String>| member.clone().unwrap_or_default();
-    let name = format!(
-        "ListConnections/{}/{}",
-        text(&input.principal),
-        text(&input.thing_name)
-    );
+    let filter = input.filter;
+    let name = format!("ListConnections/{filter:?}");
     let after = page_after(storage, name.clone(), input.next_token).await?;
     let after = after.into_iter().next().unwrap_or_default();
     let limit = input.max_results.unwrap_or(CONNECTIONS_PAGE_MAX);
     let limit = limit.min(CONNECTIONS_PAGE_MAX);
-    let (principal, thing) = (input.principal, input.thing_name);
-    let (page, more) = broker
-        .with_core(move |core, _| {
-            core.connections(&after, limit, principal.as_deref(), thing.as_deref())
-        })
-        .await?;
-    let last = page
-        .last()
-        .filter(|_| more)
-        .map(|one| one.client_id.clone());
-    let next_token = match last {
+    let wanted = SessionFilter::from(filter);
+    let look = move |core: &Core, _: Now, after: &String, room: usize| {
+        core.look_at_sessions(after, room, &wanted)
+    };
+    let (page, next) = gather(broker, after, limit, look).await?;
+    let next_token = match next {
         Some(client_id) => Some(page_token(storage, name, vec![client_id]).await?),
         None => None,
     };
+    let connections = page.into_iter().map(|found| found.connection.into());
     Ok(ListOutput {
-        connections: page.into_iter().map(Into::into).collect(),
+        connections: connections.collect(),
         next_token,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribeInput {
+    client_id: String,
+}
+
+#[derive(Serialize)]
+struct DescribeOutput {
+    connection: DescribedConnection,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribedConnection {
+    #[serde(flatten)]
+    listed: ListedConnection,
+    connection_id: String,
+    owner: String,
+    target_ip: String,
+    target_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<String>,
+    certificate_expires_at: f64,
+    access_read_at: f64,
+    things: Vec<String>,
+    policies: Vec<DescribedPolicy>,
+    queued_messages: usize,
+    queued_bytes: u64,
+    in_flight_messages: usize,
+    receiving_messages: usize,
+    receive_maximum: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maximum_packet_bytes: Option<usize>,
+    output_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    will_topic: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribedPolicy {
+    policy_name: String,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thing_group_name: Option<String>,
+}
+
+async fn describe(broker: &Broker, input: DescribeInput) -> Result<DescribeOutput, ApiError> {
+    let client_id = input.client_id.clone();
+    let found = broker
+        .with_core(move |core, _| core.connection_details(&client_id))
+        .await?;
+    let found = found.ok_or_else(|| {
+        ApiError::not_found(format!("client `{}` is not connected", input.client_id))
+    })?;
+    let session = found.session;
+    let target = session.connection.target;
+    let policy = |policy: PolicyInForce| DescribedPolicy {
+        policy_name: policy.name,
+        version: policy.version,
+        thing_group_name: policy.group,
+    };
+    Ok(DescribeOutput {
+        connection: DescribedConnection {
+            connection_id: found.connection_id,
+            owner: session.owner,
+            target_ip: target.map_or_else(String::new, |target| target.ip().to_string()),
+            target_port: target.map_or(0, |target| target.port()),
+            server_name: found.server_name,
+            certificate_expires_at: found.certificate_ends.epoch_seconds(),
+            access_read_at: found.access_read_at.epoch_seconds(),
+            things: found.things,
+            policies: found.policies.into_iter().map(policy).collect(),
+            queued_messages: session.queued,
+            queued_bytes: session.queued_bytes,
+            in_flight_messages: session.in_flight,
+            receiving_messages: session.receiving,
+            receive_maximum: found.window,
+            maximum_packet_bytes: found.packet_bytes_max,
+            output_bytes: found.output_bytes,
+            will_topic: found.will_topic,
+            listed: session.connection.into(),
+        },
     })
 }

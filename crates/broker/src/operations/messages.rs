@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::properties::{Message, expiry_s, user_properties_text};
-use super::{page_after, page_token};
+use super::{gather, page_after, page_token};
 use crate::broker::Broker;
-use crate::core::{ApiPublish, PublishRefusal};
+use crate::core::{ApiPublish, Core, Now, PublishRefusal};
 
 /// Items of a page when the caller names no number, and the most there can be.
 // spec aws-iot [MQ-56]
@@ -190,11 +190,11 @@ async fn retained_messages(
     let after = page_after(storage, RETAINED_LIST.to_owned(), input.next_token).await?;
     let after = after.into_iter().next().unwrap_or_default();
     let limit = input.max_results.unwrap_or(PAGE_MAX).min(PAGE_MAX);
-    let (page, more) = broker
-        .with_core(move |core, now| core.retained_messages(now, &after, limit))
-        .await?;
-    let last = page.last().filter(|_| more).map(|one| one.topic.clone());
-    let next_token = match last {
+    let look = |core: &Core, now: Now, after: &String, room: usize| {
+        core.look_at_retained(now, after, room, "")
+    };
+    let (page, next) = gather(broker, after, limit, look).await?;
+    let next_token = match next {
         Some(topic) => Some(page_token(storage, RETAINED_LIST.to_owned(), vec![topic]).await?),
         None => None,
     };

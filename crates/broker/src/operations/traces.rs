@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::broker::Broker;
-use crate::core::{Record, TraceOf, TraceOrder, TracePage, TraceSummary, Wake};
+use crate::core::trace::{Record, TraceOf, TraceOrder, TracePage, TraceSummary, Wake};
 
 /// How long a trace lasts when the caller does not say, in seconds.
 const LASTS_S: u64 = 600;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use mqtt::Packet;
 
-use crate::client::{Client, V5, clean, publish};
+use crate::client::{Client, V5, clean, persistent, publish};
 use crate::world::{ALL, World, in_world};
 
 /// The one member of a list.
@@ -156,6 +156,123 @@ fn what_a_trace_may_be_is_bounded_and_permitted() {
         ] {
             let started = world.call_as(one_client, "palisade", "StartTrace", input.clone());
             assert_eq!(started.await.is_ok(), good, "{input}");
+        }
+    });
+}
+
+/// Every item of a list, one to a page.
+async fn each(world: &World, operation: &str, mut input: Value, member: &str) -> Vec<Value> {
+    let mut items = Vec::new();
+    input["maxResults"] = json!(1);
+    loop {
+        let page = world
+            .call("palisade", operation, input.clone())
+            .await
+            .unwrap();
+        items.extend(page[member].as_array().unwrap().clone());
+        match page.get("nextToken") {
+            Some(token) => input["nextToken"] = token.clone(),
+            None => return items,
+        }
+    }
+}
+
+fn texts(items: &[Value], member: &str) -> Vec<String> {
+    let text = |item: &Value| item[member].as_str().unwrap().to_owned();
+    items.iter().map(text).collect()
+}
+
+#[test]
+fn lists_are_paged_and_filtered() {
+    in_world(async |world| {
+        let device = world.device(ALL);
+        let mut first = Client::join(world, &device, clean(V5, "a/1")).await;
+        let mut second = Client::join(world, &device, persistent(V5, "b")).await;
+        for filter in ["t/+", "u"] {
+            first.subscribe(filter, 1).await;
+            second.subscribe(filter, 0).await;
+        }
+        drop(second);
+        let away = json!({"connected": false});
+        while each(world, "ListSessions", away.clone(), "sessions")
+            .await
+            .is_empty()
+        {}
+        let ids = |items: &[Value]| texts(items, "clientId");
+        let sessions = each(world, "ListSessions", json!({}), "sessions").await;
+        assert_eq!(ids(&sessions), ["a/1", "b"]);
+        let live = json!({"connected": true, "clientIdPrefix": "a"});
+        let live = each(world, "ListConnections", live, "connections").await;
+        assert_eq!(ids(&live), ["a/1"]);
+        let all = each(world, "SearchSubscriptions", json!({}), "subscriptions").await;
+        assert_eq!(ids(&all), ["a/1", "a/1", "b", "b"]);
+        assert_eq!(texts(&all, "topicFilter"), ["t/+", "u", "t/+", "u"]);
+        let on = each(
+            world,
+            "SearchSubscriptions",
+            json!({"topic": "t/1"}),
+            "subscriptions",
+        );
+        let on = on.await;
+        assert_eq!(ids(&on), ["a/1", "b"]);
+        assert_eq!(on[0]["mayReceive"], true);
+        assert_eq!(on[1].get("mayReceive"), None);
+        let described = world.call("palisade", "DescribeConnection", json!({"clientId": "a/1"}));
+        let described = described.await.unwrap();
+        assert_eq!(
+            described["connection"]["targetPort"],
+            world.addresses.mqtt.port()
+        );
+        assert_eq!(described["connection"]["policies"][0]["policyName"], "own");
+    });
+}
+
+#[test]
+fn what_is_not_there_or_not_well_asked_is_refused() {
+    in_world(async |world| {
+        for (operation, input, expected) in [
+            (
+                "DescribeConnection",
+                json!({"clientId": "b"}),
+                "ResourceNotFoundException",
+            ),
+            (
+                "DescribeSession",
+                json!({"clientId": "x"}),
+                "ResourceNotFoundException",
+            ),
+            (
+                "DeleteRetainedMessage",
+                json!({"topic": "x"}),
+                "ResourceNotFoundException",
+            ),
+            (
+                "DeleteRetainedMessage",
+                json!({"topic": "x/#"}),
+                "InvalidRequestException",
+            ),
+            (
+                "SearchSubscriptions",
+                json!({"topic": "x/#"}),
+                "InvalidRequestException",
+            ),
+            (
+                "ListSessions",
+                json!({"maxResults": 251}),
+                "InvalidRequestException",
+            ),
+            (
+                "ListSessions",
+                json!({"nextToken": "forged"}),
+                "InvalidRequestException",
+            ),
+        ] {
+            let refused = world.call("palisade", operation, input.clone()).await;
+            assert_eq!(
+                refused.unwrap_err().exception,
+                expected,
+                "{operation} {input}"
+            );
         }
     });
 }

@@ -217,8 +217,12 @@ fn direct_messages_are_confirmed() {
             "ResourceNotFoundException",
         );
         let mut wrong = direct("c", "to/you", true);
-        wrong["timeout"] = json!(51);
-        check(send(wrong).await, "InvalidRequestException");
+        for timeout in [0, 16] {
+            wrong["timeout"] = json!(timeout);
+            check(send(wrong.clone()).await, "InvalidRequestException");
+        }
+        wrong["confirmation"] = json!(false);
+        send(wrong).await.unwrap();
     });
 }
 
@@ -315,6 +319,12 @@ fn every_operation_is_refused_without_permission() {
             ),
             ("palisade", "StopTrace", json!({"traceId": "0".repeat(32)})),
             ("palisade", "ListTraces", json!({})),
+            ("palisade", "DescribeConnection", json!({"clientId": "c"})),
+            ("palisade", "ListSessions", json!({})),
+            ("palisade", "DescribeSession", json!({"clientId": "c"})),
+            ("palisade", "SearchSubscriptions", json!({})),
+            ("palisade", "SearchRetainedMessages", json!({})),
+            ("palisade", "DeleteRetainedMessage", json!({"topic": "t"})),
         ] {
             let other = r#"[{"Effect":"Allow","Action":"iot:DescribeThing","Resource":"*"}]"#;
             let refused = world.call_as(other, service, name, input).await;

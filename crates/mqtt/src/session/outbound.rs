@@ -387,6 +387,11 @@ impl<M> Outbound<M> {
         into_message(entry.stage)
     }
 
+    /// How many messages the peer takes unacknowledged.
+    pub fn window(&self) -> u16 {
+        self.window.get()
+    }
+
     /// How many messages are in flight.
     pub fn len(&self) -> usize {
         self.in_flight.len()

@@ -51,19 +51,19 @@ fn pages_continue_where_they_ended() {
     for on in ["c", "a", "b"] {
         retained.put(message(on, 1), NOW);
     }
-    for (after, limit, expected, more) in [
-        ("", 10, vec!["a", "b", "c"], false),
-        ("", 2, vec!["a", "b"], true),
-        ("b", 2, vec!["c"], false),
-        ("aa", 1, vec!["b"], true),
-        ("c", 1, vec![], false),
+    for (after, prefix, expected) in [
+        ("", "", vec!["a", "b", "c"]),
+        ("b", "", vec!["c"]),
+        ("aa", "", vec!["b", "c"]),
+        ("c", "", vec![]),
+        ("", "b", vec!["b"]),
+        ("a", "b", vec!["b"]),
+        ("b", "b", vec![]),
+        ("", "d", vec![]),
     ] {
-        let (page, rest) = retained.page(after, limit, NOW);
-        let topics: Vec<&str> = page
-            .iter()
-            .map(|kept| kept.message.topic().as_str())
-            .collect();
-        assert_eq!((topics, rest), (expected, more), "after {after:?}");
+        let found = retained.from(after, prefix);
+        let topics: Vec<&str> = found.map(|kept| kept.message.topic().as_str()).collect();
+        assert_eq!(topics, expected, "after {after:?} of {prefix:?}");
     }
 }
 

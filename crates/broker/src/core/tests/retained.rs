@@ -102,7 +102,11 @@ fn an_expired_one_is_gone() {
         let client = world.join(&Device::new("d"), clean(V5, "c"));
         world.send(client, &subscribe("a", 0));
         let found = world.told(client).contains("a=x");
-        let listed = !world.core.retained_messages(world.now, "", 10).0.is_empty();
+        let listed = !world
+            .core
+            .look_at_retained(world.now, "", 10, "")
+            .found
+            .is_empty();
         assert_eq!(found, listed);
         found
     };

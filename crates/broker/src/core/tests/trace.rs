@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mqtt::packet::Secret;
 
 use super::*;
-use crate::core::trace::{Record, TRACES_MAX, UNREAD_MAX};
+use crate::core::trace::{Record, TRACES_MAX, TraceOf, TraceOrder, UNREAD_MAX};
 
 const CALLER: &str = "arn:aws:iam::111122223333:user/operator";
 
