@@ -7,6 +7,7 @@
 pub(crate) mod check;
 pub(crate) mod connects;
 mod flight;
+pub(crate) mod guard;
 mod histogram;
 pub(crate) mod idle;
 mod link;

@@ -5,9 +5,12 @@
 //! reader may read its publisher and nobody else. What a peer cannot do stands in its note.
 
 pub(crate) mod control;
+mod flashmq;
 pub(crate) mod fleet;
 mod mosquitto;
+mod nats;
 pub(crate) mod palisade;
+mod rumqttd;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -31,10 +34,14 @@ const GLANCE: Duration = Duration::from_millis(10);
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
 )]
+#[value(rename_all = "lower")]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Name {
     Palisade,
     Mosquitto,
+    Nats,
+    Rumqttd,
+    FlashMq,
 }
 
 impl Name {
@@ -42,6 +49,9 @@ impl Name {
         match self {
             Self::Palisade => "palisade",
             Self::Mosquitto => "mosquitto",
+            Self::Nats => "nats",
+            Self::Rumqttd => "rumqttd",
+            Self::FlashMq => "flashmq",
         }
     }
 }
@@ -50,6 +60,9 @@ impl Name {
 #[derive(Clone, Debug)]
 pub(crate) struct Binaries {
     pub(crate) palisade: PathBuf,
+    /// What `scripts/setup bench` built from the crate registry.
+    pub(crate) built: PathBuf,
+    pub(crate) flashmq: Option<PathBuf>,
 }
 
 /// A broker that can be started.
@@ -76,6 +89,12 @@ pub(crate) fn set_up(
     Ok(match name {
         Name::Palisade => Box::new(palisade::Palisade::set_up(fleet, &binaries.palisade, &dir)?),
         Name::Mosquitto => Box::new(mosquitto::Mosquitto::set_up(fleet, &dir)?),
+        Name::Nats => Box::new(nats::Nats::set_up(fleet, &dir)?),
+        Name::Rumqttd => Box::new(rumqttd::Rumqttd::set_up(fleet, &binaries.built, &dir)?),
+        Name::FlashMq => {
+            let program = binaries.flashmq.as_deref();
+            Box::new(flashmq::FlashMq::set_up(fleet, program, &dir)?)
+        }
     })
 }
 

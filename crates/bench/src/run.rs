@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Load;
 use crate::load::connects::{self, Connected};
+use crate::load::guard::{self, Guarded};
 use crate::load::idle::{self, Idled};
 use crate::load::meter::Tree;
 use crate::load::scenario::{Kind, Scenario};
@@ -46,6 +47,12 @@ pub(crate) struct RunArguments {
     /// The server to measure
     #[arg(long, value_name = "FILE", default_value = "target/release/palisade")]
     palisade: PathBuf,
+    /// FlashMQ, when it is to be measured
+    #[arg(long, value_name = "FILE", env = "FLASHMQ")]
+    flashmq: Option<PathBuf>,
+    /// Where `scripts/setup bench` built the peers of the crate registry
+    #[arg(long, value_name = "DIR", default_value = ".build/peers")]
+    built: PathBuf,
     /// Priority of brokers and generator, where the system lets us
     #[arg(long, default_value_t = -10, allow_negative_numbers = true)]
     nice: i32,
@@ -112,15 +119,21 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let fleet = Fleet::create(dir.path())?;
     let binaries = Binaries {
         palisade: std::path::absolute(&arguments.palisade)?,
+        built: arguments.built.clone(),
+        flashmq: arguments.flashmq.clone(),
     };
     // What may not be changed stays as it is; the report says what it was.
     let _ = rustix::process::nice(arguments.nice);
     let mut report = Report::begin(rustix::process::nice(0)?, arguments.seconds);
     let mut peers: Vec<(Name, Box<dyn Peer>)> = Vec::new();
     for name in names {
-        match peers::set_up(name, &fleet, &binaries, dir.path()) {
-            Ok(peer) => {
-                report.notes.insert(name, peer.note());
+        let peer = peers::set_up(name, &fleet, &binaries, dir.path());
+        let guarded = peer.and_then(|peer| Ok((guarded(peer.as_ref(), &fleet)?, peer)));
+        match guarded {
+            Ok((guarded, peer)) => {
+                report
+                    .notes
+                    .insert(name, format!("{}; {guarded}", peer.note()));
                 peers.push((name, peer));
             }
             Err(error) => {
@@ -147,6 +160,14 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
         }
     }
     report.finish(&arguments.out)
+}
+
+/// What the peer guards, tried out.
+fn guarded(peer: &dyn Peer, fleet: &Fleet) -> Result<Guarded> {
+    let running = peer.start()?;
+    let (address, ca) = (running.address, &running.ca);
+    let mut target = Target::secured(address, ca, &fleet.identities, false, false)?;
+    guard::check(&mut target, &mut Target::stranger(address, ca)?)
 }
 
 fn once(

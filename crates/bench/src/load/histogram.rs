@@ -3,6 +3,7 @@
 /// Buckets for each doubling.
 const FINE: u64 = 128;
 const FINE_BITS: u32 = FINE.trailing_zeros();
+const ROWS: u64 = 65 - FINE_BITS as u64;
 
 /// Counts of nanoseconds.
 #[derive(Debug)]
@@ -13,9 +14,8 @@ pub(crate) struct Histogram {
 
 impl Histogram {
     pub(crate) fn new() -> Self {
-        let doublings = (u64::BITS - FINE_BITS + 1) as usize;
         Self {
-            buckets: vec![0; doublings * FINE as usize],
+            buckets: (0..ROWS * FINE).map(|_| 0).collect(),
             count: 0,
         }
     }
@@ -24,16 +24,19 @@ impl Histogram {
         let shift = (u64::BITS - ns.leading_zeros()).saturating_sub(FINE_BITS + 1);
         let row = if ns < FINE { 0 } else { u64::from(shift) + 1 };
         let column = if ns < FINE { ns } else { (ns >> shift) - FINE };
-        self.buckets[(row * FINE + column) as usize] += 1;
-        self.count += 1;
+        let index = usize::try_from(row * FINE + column).unwrap_or(usize::MAX);
+        if let Some(bucket) = self.buckets.get_mut(index) {
+            *bucket += 1;
+            self.count += 1;
+        }
     }
 
     /// The value that `part` of all lie at or below, in microseconds; 0 when there are none.
     pub(crate) fn percentile_us(&self, part: f64) -> f64 {
-        let rank = (part * self.count as f64).ceil().max(1.0) as u64;
-        let mut seen = 0;
+        let rank = (part * self.count as f64).ceil().max(1.0);
+        let mut seen = 0.0;
         for (index, count) in self.buckets.iter().enumerate() {
-            seen += count;
+            seen += *count as f64;
             if rank <= seen {
                 return middle(index as u64) / 1_000.0;
             }

@@ -35,7 +35,8 @@ pub(crate) struct Target {
 struct Tls {
     roots: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
-    identities: PathBuf,
+    /// None for one who has no certificate.
+    identities: Option<PathBuf>,
     resume: bool,
     configs: HashMap<String, Arc<ClientConfig>>,
 }
@@ -76,7 +77,7 @@ impl Target {
         let tls = Tls {
             roots: Arc::new(roots),
             provider: Arc::new(provider),
-            identities: identities.to_owned(),
+            identities: Some(identities.to_owned()),
             resume,
             configs: HashMap::new(),
         };
@@ -84,6 +85,15 @@ impl Target {
             tls: Some(tls),
             ..Self::plain(address)
         })
+    }
+
+    /// The same broker, met without a certificate.
+    pub(crate) fn stranger(address: SocketAddrV4, ca: &Path) -> Result<Self> {
+        let mut target = Self::secured(address, ca, Path::new(""), false, false)?;
+        if let Some(tls) = &mut target.tls {
+            tls.identities = None;
+        }
+        Ok(target)
     }
 
     /// Begins to connect as `identity`; the `nth` connection decides the source address.
@@ -106,15 +116,20 @@ impl Tls {
         if let Some(config) = self.configs.get(identity) {
             return Ok(Arc::clone(config));
         }
-        let file = |ending: &str| self.identities.join(format!("{identity}.{ending}"));
-        let certificate = CertificateDer::from_pem_file(file("pem"));
-        let certificate = certificate.with_context(|| format!("the certificate of {identity}"))?;
-        let key = PrivateKeyDer::from_pem_slice(&fs::read(file("key"))?)
-            .with_context(|| format!("the key of {identity}"))?;
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&version::TLS13])?
-            .with_root_certificates(Arc::clone(&self.roots))
-            .with_client_auth_cert(vec![certificate], key)?;
+            .with_root_certificates(Arc::clone(&self.roots));
+        let mut config = match &self.identities {
+            None => builder.with_no_client_auth(),
+            Some(dir) => {
+                let file = |ending: &str| dir.join(format!("{identity}.{ending}"));
+                let certificate = CertificateDer::from_pem_file(file("pem"));
+                let certificate = certificate.with_context(|| format!("{identity}.pem"))?;
+                let key = PrivateKeyDer::from_pem_slice(&fs::read(file("key"))?);
+                let key = key.with_context(|| format!("{identity}.key"))?;
+                builder.with_client_auth_cert(vec![certificate], key)?
+            }
+        };
         config.resumption = match self.resume {
             true => Resumption::in_memory_sessions(TICKETS_MAX),
             false => Resumption::disabled(),

@@ -138,7 +138,7 @@ fn header(out: &mut Vec<u8>, first: u8, body_len: usize) {
     out.push(first);
     let mut rest = body_len;
     loop {
-        let low = (rest & 0x7F) as u8;
+        let low = u8::try_from(rest & 0x7F).unwrap_or_default();
         rest >>= 7;
         out.push(if rest == 0 { low } else { low | 0x80 });
         if rest == 0 {

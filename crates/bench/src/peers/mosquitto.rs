@@ -77,7 +77,8 @@ impl Peer for Mosquitto {
     }
 }
 
-fn acl_file(fleet: &Fleet) -> String {
+/// What each client may do, in mosquitto's words.
+pub(super) fn acl_file(fleet: &Fleet) -> String {
     let mut acl = String::from("pattern write t/%u/d\n");
     for (name, right) in &fleet.clients {
         let topic = match right {

@@ -74,6 +74,9 @@ fn colour(peer: Name) -> &'static str {
     match peer {
         Name::Palisade => "#0b6e4f",
         Name::Mosquitto => "#3f6fb5",
+        Name::Nats => "#7a5fb0",
+        Name::Rumqttd => "#b0703a",
+        Name::FlashMq => "#b03a5f",
     }
 }
 
