@@ -6,19 +6,20 @@
 
 pub(crate) mod check;
 pub(crate) mod connects;
-mod flight;
+pub(crate) mod crowd;
+pub(crate) mod flight;
 pub(crate) mod guard;
-mod histogram;
+pub(crate) mod histogram;
 pub(crate) mod idle;
 mod link;
-mod message;
+pub(crate) mod message;
 pub(crate) mod meter;
 mod poller;
 mod reader;
 pub(crate) mod scenario;
 pub(crate) mod target;
 pub(crate) mod traffic;
-mod wire;
+pub(crate) mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! own) on it and writes what it cost as a table, JSON and SVG. Only ratios within one run count: a
 //! busy machine moves all figures. See `docs/benchmarks.md`.
 
+mod figures;
 mod load;
 mod peers;
 mod run;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Measure the scenarios on all peers, interleaved
     Run(run::RunArguments),
+    /// Figures of Palisade alone: routing, deciding, durable queues, revocation
+    Figure(figures::FigureArguments),
     /// The load generator alone, against a broker that runs; prints JSON
     Load(Load),
 }
@@ -78,6 +81,7 @@ impl Load {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Figure(arguments) => run::figures(&arguments),
         Command::Load(arguments) => run::load(&arguments),
     }
 }

@@ -9,9 +9,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::Load;
+use crate::figures::{self, FigureArguments};
 use crate::load::connects::{self, Connected};
 use crate::load::guard::{self, Guarded};
 use crate::load::idle::{self, Idled};
@@ -41,6 +43,9 @@ pub(crate) struct RunArguments {
     /// Connections held by `idle`: ascending counts, comma separated
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 2_000])]
     connections: Vec<u64>,
+    /// Leave out the figures of Palisade alone; they are left out with --only too
+    #[arg(long)]
+    no_figures: bool,
     /// Where the report goes
     #[arg(long, value_name = "DIR", default_value = ".build/bench")]
     out: PathBuf,
@@ -103,6 +108,27 @@ pub(crate) fn load(arguments: &Load) -> Result<()> {
     Ok(())
 }
 
+/// Figures, for people.
+pub(crate) fn figures(arguments: &FigureArguments) -> Result<()> {
+    raise_open_files()?;
+    let found = figures::measure(arguments)?;
+    Ok(write!(
+        std::io::stdout().lock(),
+        "{}",
+        figures::table(&found)
+    )?)
+}
+
+/// Thousands of connections are thousands of open files, here and in the brokers.
+fn raise_open_files() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    Ok(setrlimit(Resource::Nofile, raised)?)
+}
+
 /// All rounds, and the report.
 pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
     let wanted = match arguments.only.is_empty() {
@@ -122,6 +148,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
         built: arguments.built.clone(),
         flashmq: arguments.flashmq.clone(),
     };
+    raise_open_files()?;
     // What may not be changed stays as it is; the report says what it was.
     let _ = rustix::process::nice(arguments.nice);
     let mut report = Report::begin(rustix::process::nice(0)?, arguments.seconds);
@@ -158,6 +185,16 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<()> {
                 report.samples.push(sample);
             }
         }
+    }
+    if arguments.only.is_empty() && !arguments.no_figures {
+        let alone = FigureArguments {
+            names: Vec::new(),
+            palisade: binaries.palisade,
+            seconds: 5.0,
+            sessions: 10_000,
+            connections: 15_000,
+        };
+        report.figures = figures::measure(&alone)?;
     }
     report.finish(&arguments.out)
 }

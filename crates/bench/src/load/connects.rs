@@ -134,7 +134,7 @@ impl Run<'_> {
         let name = format!("p{at}");
         let mut link = self.target.open(&name, self.opened)?;
         self.opened += 1;
-        wire::connect(&mut link.out, &name, KEEP_ALIVE_S);
+        wire::connect(&mut link.out, &name, true, KEEP_ALIVE_S);
         self.poller.add(&link, at as u64, true)?;
         self.slots[at] = Some(Slot {
             link,

@@ -88,7 +88,7 @@ pub(crate) fn check(target: &mut Target, stranger: &mut Target) -> Result<Guarde
 impl Client {
     fn begin(target: &mut Target, name: &str) -> Result<Self> {
         let mut link = target.open(name, 0)?;
-        wire::connect(&mut link.out, name, KEEP_ALIVE_S);
+        wire::connect(&mut link.out, name, true, KEEP_ALIVE_S);
         let poller = Poller::new()?;
         poller.add(&link, 0, true)?;
         Ok(Self {

@@ -2,26 +2,19 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use model::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 
-use super::link::{Link, READ_BUFFER};
+use super::crowd::{Crowd, Join, nothing};
 use super::meter::Tree;
-use super::poller::Poller;
 use super::scenario::IDLER;
 use super::target::Target;
-use super::wire::{self, Incoming};
 
-const AT_ONCE: usize = 16;
-/// How long connecting may stand still.
-const PATIENCE: Duration = Duration::from_secs(30);
-const TURN: Duration = Duration::from_millis(20);
 /// Memory counts as settled when it has not moved by more than this for [`SETTLED`].
 const NOISE_BYTES: u64 = 64 * 1024;
 const SETTLED: Duration = Duration::from_millis(800);
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_S: u16 = 1_200;
 
 /// What idle connections came to.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -37,40 +30,17 @@ pub(crate) struct Idled {
     pub(crate) broken: Option<String>,
 }
 
-#[derive(Debug)]
-struct Client {
-    link: Link,
-    waits: bool,
-    ready: bool,
-}
-
-struct Run<'a> {
-    target: &'a mut Target,
-    clients: Vec<Client>,
-    poller: Poller,
-    buffer: Vec<u8>,
-    plain: Vec<u8>,
-    ready: usize,
-}
-
 /// Holds as many connections as each of `counts` says, one after the other.
 ///
 /// # Errors
 /// When the broker's memory cannot be read.
-pub(crate) fn run(mut target: Target, counts: &[u64]) -> Result<Idled> {
+pub(crate) fn run(target: Target, counts: &[u64]) -> Result<Idled> {
     let tree = target
         .tree
         .context("idle connections need the broker's process")?;
-    let mut run = Run {
-        target: &mut target,
-        clients: Vec::new(),
-        poller: Poller::new()?,
-        buffer: vec![0; READ_BUFFER],
-        plain: Vec::new(),
-        ready: 0,
-    };
+    let mut crowd = Crowd::new(target)?;
     let mut outcome = Idled::default();
-    if let Err(error) = run.measure(tree, counts, &mut outcome) {
+    if let Err(error) = measure(&mut crowd, tree, counts, &mut outcome) {
         outcome.broken = Some(format!("{error:#}"));
     }
     if let ([first, .., last], true) = (&outcome.samples[..], outcome.broken.is_none()) {
@@ -83,111 +53,47 @@ pub(crate) fn run(mut target: Target, counts: &[u64]) -> Result<Idled> {
     Ok(outcome)
 }
 
-impl Run<'_> {
-    fn measure(&mut self, tree: Tree, counts: &[u64], outcome: &mut Idled) -> Result<()> {
+fn measure(crowd: &mut Crowd, tree: Tree, counts: &[u64], outcome: &mut Idled) -> Result<()> {
+    for count in counts {
         let began = SystemClock.instant();
-        for count in counts {
-            self.open(usize::try_from(*count)?)?;
-            outcome.seconds = (SystemClock.instant() - began).as_secs_f64();
-            outcome.samples.push((*count, self.settled(tree)?));
-        }
-        let (before, since) = (tree.cpu()?, SystemClock.instant());
-        self.for_time(SETTLED)?;
-        let ran = tree.cpu()?.since(&before) as f64;
-        outcome.idle_cpu_ns_per_s = ran / (SystemClock.instant() - since).as_secs_f64();
-        ensure!(self.ready == self.clients.len(), "a connection was lost");
-        Ok(())
+        let joins = (crowd.len()..usize::try_from(*count)?).map(joining);
+        crowd.open(joins, &mut nothing)?;
+        outcome.seconds += (SystemClock.instant() - began).as_secs_f64();
+        outcome.samples.push((*count, settled(crowd, tree)?));
     }
+    let (before, since) = (tree.cpu()?, SystemClock.instant());
+    crowd.for_time(SETTLED, &mut nothing)?;
+    let ran = tree.cpu()?.since(&before) as f64;
+    outcome.idle_cpu_ns_per_s = ran / (SystemClock.instant() - since).as_secs_f64();
+    ensure!(
+        crowd.closed() == 0,
+        "{} connections were lost",
+        crowd.closed()
+    );
+    Ok(())
+}
 
-    fn open(&mut self, count: usize) -> Result<()> {
-        let mut progress = (self.ready, SystemClock.instant());
-        while self.ready < count {
-            while self.clients.len() < count && self.clients.len() < self.ready + AT_ONCE {
-                let index = self.clients.len();
-                let mut link = self.target.open(IDLER, index)?;
-                wire::connect(&mut link.out, &client_id(index), KEEP_ALIVE_S);
-                self.poller.add(&link, index as u64, true)?;
-                self.clients.push(Client {
-                    link,
-                    waits: true,
-                    ready: false,
-                });
-            }
-            self.turn()?;
-            let now = SystemClock.instant();
-            if self.ready != progress.0 {
-                progress = (self.ready, now);
-            } else if PATIENCE < now - progress.1 {
-                bail!("stood still at {} connections", self.ready);
-            }
-        }
-        Ok(())
-    }
-
-    fn turn(&mut self) -> Result<()> {
-        let events = self.poller.wait(TURN)?.to_vec();
-        for event in events {
-            let index = usize::try_from(event.id)?;
-            if event.readable {
-                self.receive(index)?;
-            }
-            let client = &mut self.clients[index];
-            let waits = client.link.flush()?;
-            if waits != client.waits {
-                client.waits = waits;
-                self.poller.want_write(&client.link, event.id, waits)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn receive(&mut self, index: usize) -> Result<()> {
-        let client = &mut self.clients[index];
-        let open = client.link.receive(&mut self.buffer, &mut self.plain)?;
-        let mut at = 0;
-        while let Some((packet, len)) = wire::next(&self.plain[at..])? {
-            at += len;
-            match packet {
-                Incoming::ConnAck { code: 0 } => {
-                    let filter = format!("t/{}/d", client_id(index));
-                    wire::subscribe(&mut client.link.out, 1, &filter, 0);
-                }
-                Incoming::SubAck { code: 0 } => {
-                    client.ready = true;
-                    self.ready += 1;
-                }
-                packet => bail!("connection {index} got {packet:?}"),
-            }
-        }
-        client.link.keep(&self.plain, at);
-        ensure!(open, "connection {index} of {} was closed", self.ready);
-        Ok(())
-    }
-
-    fn settled(&mut self, tree: Tree) -> Result<u64> {
-        let deadline = SystemClock.instant() + SETTLE_PATIENCE;
-        let mut last = (tree.resident_bytes()?, SystemClock.instant());
-        loop {
-            self.for_time(SETTLED / 8)?;
-            let (bytes, now) = (tree.resident_bytes()?, SystemClock.instant());
-            if NOISE_BYTES < bytes.abs_diff(last.0) {
-                last = (bytes, now);
-            }
-            if SETTLED < now - last.1 || deadline < now {
-                return Ok(bytes);
-            }
-        }
-    }
-
-    fn for_time(&mut self, time: Duration) -> Result<()> {
-        let until = SystemClock.instant() + time;
-        while SystemClock.instant() < until {
-            self.turn()?;
-        }
-        Ok(())
+fn joining(index: usize) -> Join {
+    let client_id = format!("{IDLER}-{index}");
+    Join {
+        identity: IDLER.to_owned(),
+        subscribes: Some((format!("t/{client_id}/d"), 0)),
+        client_id,
+        clean: true,
     }
 }
 
-fn client_id(index: usize) -> String {
-    format!("{IDLER}-{index}")
+fn settled(crowd: &mut Crowd, tree: Tree) -> Result<u64> {
+    let deadline = SystemClock.instant() + SETTLE_PATIENCE;
+    let mut last = (tree.resident_bytes()?, SystemClock.instant());
+    loop {
+        crowd.for_time(SETTLED / 8, &mut nothing)?;
+        let (bytes, now) = (tree.resident_bytes()?, SystemClock.instant());
+        if NOISE_BYTES < bytes.abs_diff(last.0) {
+            last = (bytes, now);
+        }
+        if SETTLED < now - last.1 || deadline < now {
+            return Ok(bytes);
+        }
+    }
 }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const COLLECTOR: &str = "all";
 /// Who the idle connections are.
 pub(crate) const IDLER: &str = "idle";
+/// Who publishes to everybody.
+pub(crate) const FEEDER: &str = "feeder";
 /// Devices that publish.
 pub(crate) const PUBLISHERS: u32 = 50;
 /// Subscribers of one publisher.

@@ -172,7 +172,7 @@ impl Run {
                 let index = self.clients.len();
                 let (name, role) = all[index].clone();
                 let mut link = target.open(&name, index)?;
-                wire::connect(&mut link.out, &name, KEEP_ALIVE_S);
+                wire::connect(&mut link.out, &name, true, KEEP_ALIVE_S);
                 self.poller.add(&link, index as u64, true)?;
                 self.clients.push(Client {
                     name,

@@ -96,11 +96,11 @@ fn number(bytes: &[u8]) -> u16 {
     u16::from_be_bytes([bytes[0], bytes[1]])
 }
 
-/// CONNECT with a clean session.
-pub(crate) fn connect(out: &mut Vec<u8>, client_id: &str, keep_alive_s: u16) {
+/// CONNECT; `clean` ends the session with the connection.
+pub(crate) fn connect(out: &mut Vec<u8>, client_id: &str, clean: bool, keep_alive_s: u16) {
     header(out, 0x10, 12 + client_id.len());
     text(out, "MQTT");
-    out.extend_from_slice(&[4, 0x02]);
+    out.extend_from_slice(&[4, if clean { 0x02 } else { 0 }]);
     out.extend_from_slice(&keep_alive_s.to_be_bytes());
     text(out, client_id);
 }

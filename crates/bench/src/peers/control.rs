@@ -28,14 +28,6 @@ pub(crate) struct Control {
     region: String,
 }
 
-/// An answer and the change it made.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) body: Value,
-    /// The sequence number of the last change the call made.
-    pub(crate) change: Option<u64>,
-}
-
 impl Control {
     /// Connects with the profile that `palisade up` wrote into `data_dir`.
     pub(crate) fn connect(data_dir: &Path) -> Result<Self> {
@@ -82,7 +74,7 @@ impl Control {
         path: &str,
         principal: Option<&str>,
         body: &Value,
-    ) -> Result<Answer> {
+    ) -> Result<Value> {
         let body = match body {
             Value::Null => Vec::new(),
             body => serde_json::to_vec(body)?,
@@ -123,9 +115,9 @@ impl Control {
         self.answer().with_context(|| format!("{method} {path}"))
     }
 
-    fn answer(&mut self) -> Result<Answer> {
+    fn answer(&mut self) -> Result<Value> {
         let status = self.line()?;
-        let (mut length, mut change) = (0, None);
+        let mut length = 0;
         loop {
             let line = self.line()?;
             if line.is_empty() {
@@ -134,7 +126,6 @@ impl Control {
             let (name, value) = line.split_once(':').context("a header")?;
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse()?,
-                "x-palisade-change" => change = value.trim().parse().ok(),
                 "transfer-encoding" => bail!("the answer comes in chunks"),
                 _ => {}
             }
@@ -144,10 +135,7 @@ impl Control {
         self.stream.read_exact(&mut body)?;
         let text = String::from_utf8_lossy(&body);
         ensure!(status.starts_with("HTTP/1.1 2"), "{status}: {text}");
-        Ok(Answer {
-            body: serde_json::from_slice(&body).unwrap_or_default(),
-            change,
-        })
+        Ok(serde_json::from_slice(&body).unwrap_or_default())
     }
 
     fn line(&mut self) -> Result<String> {

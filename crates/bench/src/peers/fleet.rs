@@ -5,12 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use model::CertificateId;
+use pki::certificate_id;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
-use crate::load::scenario::{COLLECTOR, FAN, IDLER, PUBLISHERS};
+use crate::load::scenario::{COLLECTOR, FAN, FEEDER, IDLER, PUBLISHERS};
 
 /// What a client may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(crate) enum Right {
     Collects,
     /// Connect under many client ids, each reading a topic of its own.
     Idles,
+    /// Connect under many client ids and publish to everybody.
+    Feeds,
 }
 
 /// The clients, on disk.
@@ -38,13 +44,29 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Makes every key and certificate in `dir`.
+    /// The clients of all scenarios.
     pub(crate) fn create(dir: &Path) -> Result<Self> {
+        Self::with(dir, clients())
+    }
+
+    /// These clients; one that is not known by its name publishes on its own topic.
+    pub(crate) fn of<'a>(dir: &Path, names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let right = |name| match name {
+            FEEDER => Right::Feeds,
+            IDLER => Right::Idles,
+            _ => Right::Publishes,
+        };
+        let clients = names.into_iter().map(|name| (name.to_owned(), right(name)));
+        Self::with(dir, clients.collect())
+    }
+
+    /// Makes every key and certificate in `dir`.
+    fn with(dir: &Path, clients: BTreeMap<String, Right>) -> Result<Self> {
         let identities = dir.join("identities");
         fs::create_dir_all(&identities)?;
         let authority = authority()?;
         let fleet = Self {
-            clients: clients(),
+            clients,
             ca: dir.join("ca.pem"),
             server_certificate: dir.join("server.pem"),
             server_key: dir.join("server.key"),
@@ -65,6 +87,14 @@ impl Fleet {
             fs::write(fleet.identities.join(format!("{name}.key")), key)?;
         }
         Ok(fleet)
+    }
+
+    /// What Palisade calls the client's certificate.
+    pub(crate) fn certificate_id(&self, name: &str) -> Result<CertificateId> {
+        let pem = self.certificate_pem(name)?;
+        Ok(certificate_id(&CertificateDer::from_pem_slice(
+            pem.as_bytes(),
+        )?))
     }
 
     pub(crate) fn certificate_pem(&self, name: &str) -> Result<String> {

@@ -82,7 +82,7 @@ pub(super) fn acl_file(fleet: &Fleet) -> String {
     let mut acl = String::from("pattern write t/%u/d\n");
     for (name, right) in &fleet.clients {
         let topic = match right {
-            Right::Publishes => continue,
+            Right::Publishes | Right::Feeds => continue,
             Right::Reads(publisher) => format!("t/{publisher}/d"),
             Right::Collects | Right::Idles => "t/+/d".to_owned(),
         };

@@ -80,6 +80,7 @@ fn users(fleet: &Fleet) -> String {
     for (name, right) in &fleet.clients {
         let (publish, subscribe) = match right {
             Right::Publishes => (format!("\"t.{name}.d\", "), String::new()),
+            Right::Feeds => ("\"t.*.d\", ".to_owned(), String::new()),
             Right::Reads(publisher) => (String::new(), format!("\"t.{publisher}.d\", ")),
             Right::Collects | Right::Idles => (String::new(), "\"t.*.d\", ".to_owned()),
         };

@@ -5,13 +5,16 @@ use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Value, json};
 
 use super::control::Control;
 use super::fleet::{Fleet, Right};
 use super::{Peer, Running, run, spawn};
 
+/// Connections to the control plane while clients are enrolled: writes that wait together are
+/// committed together.
+const ENROLLING: usize = 8;
 const ARN: &str = "arn:aws:iot:us-east-1:111122223333";
 const THING: &str = "${iot:Connection.Thing.ThingName}";
 const READS: &str = "${iot:Connection.Thing.Attributes[reads]}";
@@ -43,19 +46,36 @@ impl Palisade {
             let body = json!({ "policyDocument": document.to_string() });
             control.call("POST", &format!("/policies/{name}"), None, &body)?;
         }
-        for (name, right) in &fleet.clients {
+        let clients: Vec<(&String, &Right)> = fleet.clients.iter().collect();
+        let share = clients.len().div_ceil(ENROLLING).max(1);
+        std::thread::scope(|scope| {
+            let enrolling: Vec<_> = clients
+                .chunks(share)
+                .map(|part| scope.spawn(|| palisade.enrol_all(fleet, part)))
+                .collect();
+            let joined = enrolling.into_iter().map(|thread| thread.join());
+            let mut ended = joined.map(|done| done.map_err(|_| anyhow!("enrolling panicked")));
+            ended.try_for_each(|done| done?)
+        })?;
+        drop(running);
+        Ok(palisade)
+    }
+
+    fn enrol_all(&self, fleet: &Fleet, clients: &[(&String, &Right)]) -> Result<()> {
+        let mut control = Control::connect(&self.data_dir)?;
+        for (name, right) in clients {
             let (policy, reads) = match right {
                 Right::Publishes => ("device", None),
                 Right::Reads(publisher) => ("reader", Some(publisher.as_str())),
                 Right::Collects => ("collector", None),
                 Right::Idles => ("idle", None),
+                Right::Feeds => ("feeder", None),
             };
             let pem = fleet.certificate_pem(name)?;
             let attributes = reads.map(|publisher| json!({ "reads": publisher }));
             enrol(&mut control, name, &pem, policy, attributes)?;
         }
-        drop(running);
-        Ok(palisade)
+        Ok(())
     }
 
     /// What the control plane is reached with while it runs.
@@ -120,11 +140,11 @@ fn enrol(
 ) -> Result<()> {
     let body = json!({ "certificatePem": pem, "status": "ACTIVE" });
     let registered = control.call("POST", "/certificate/register-no-ca", None, &body)?;
-    let arn = registered.body["certificateArn"].as_str();
+    let arn = registered["certificateArn"].as_str();
     let arn = arn.context("a certificate has an ARN")?.to_owned();
     let target = json!({ "target": arn });
     control.call("PUT", &format!("/target-policies/{policy}"), None, &target)?;
-    if policy == "idle" {
+    if ["idle", "feeder"].contains(&policy) {
         return Ok(());
     }
     let body = json!({ "attributePayload": { "attributes": attributes.unwrap_or(json!({})) } });
@@ -134,7 +154,12 @@ fn enrol(
     Ok(())
 }
 
-fn policies() -> [(&'static str, Value); 4] {
+/// The policy of devices, without the right to connect.
+pub(crate) fn policy_without_connect() -> Value {
+    document(&[allow("iot:Publish", &format!("topic/t/{THING}/d"))])
+}
+
+fn policies() -> [(&'static str, Value); 5] {
     let connect = |client: &str| allow("iot:Connect", &format!("client/{client}"));
     let read = |topic: &str, filter: &str| {
         let subscribe = allow("iot:Subscribe", &format!("topicfilter/t/{filter}/d"));
@@ -153,6 +178,10 @@ fn policies() -> [(&'static str, Value); 4] {
         ("reader", reader(THING, READS, READS)),
         ("collector", reader(THING, "*", "+")),
         ("idle", reader("idle-*", CLIENT, CLIENT)),
+        (
+            "feeder",
+            document(&[connect("feeder-*"), allow("iot:Publish", "topic/t/*/d")]),
+        ),
     ]
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chart;
 use super::{Outcome, Sample};
+use crate::figures::{self, Figure};
 use crate::load::scenario::Scenario;
 use crate::peers::Name;
 
@@ -22,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) left_out: BTreeMap<Name, String>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) medians: Vec<Row>,
+    /// Of Palisade alone.
+    pub(crate) figures: Vec<Figure>,
 }
 
 /// Where it ran.
@@ -69,6 +72,7 @@ impl Report {
             left_out: BTreeMap::new(),
             samples: Vec::new(),
             medians: Vec::new(),
+            figures: Vec::new(),
         }
     }
 
@@ -131,6 +135,9 @@ impl Report {
                 peer.as_str(),
                 exactness(&self.samples, *peer)
             );
+        }
+        if !self.figures.is_empty() {
+            text += &format!("\nPalisade alone:\n{}", figures::table(&self.figures));
         }
         text += "\nPeers:\n";
         for (peer, note) in &self.notes {
