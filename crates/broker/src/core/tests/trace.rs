@@ -270,6 +270,27 @@ fn a_topic_alias_is_resolved() {
 }
 
 #[test]
+fn a_topic_alias_of_ours_is_resolved_too() {
+    let mut world = World::standard();
+    world.trace(client("c"));
+    let mut connect = clean(V5, "c");
+    connect.properties.topic_alias_maximum = Some(8);
+    let reader = world.join(&Device::new("d"), connect);
+    world.subscribe(reader, "a/long/topic", 0);
+    let sender = world.join(&Device::new("s"), clean(V5, "s"));
+    for _ in 0..4 {
+        world.send(sender, &Packet::Publish(publish("a/long/topic", "x", 0, 0)));
+    }
+    assert_eq!(world.traced()[4..], ["< PUBLISH a/long/topic@0 1B"; 4]);
+    let records = world.records_after(0);
+    let sizes: Vec<usize> = records[4..]
+        .iter()
+        .map(|record| record.seen.bytes)
+        .collect();
+    assert!(sizes[3] < sizes[0], "an alias is used: {sizes:?}");
+}
+
+#[test]
 fn the_oldest_records_go_and_are_counted() {
     let mut world = World::standard();
     world.trace(client("c"));
