@@ -297,6 +297,12 @@ impl Core {
             let end = End::new(refusal.reason, refusal.disconnect);
             let end = refusal.text.into_iter().fold(end, End::because);
             self.end(connection, end);
+            // The answer cannot be sent, but it must be known: the session may go on, and a
+            // repeat over its next connection is then judged anew.
+            if let (Some(ticket), Some(session)) = (ticket, self.sessions.get_mut(session)) {
+                let properties = AckProperties::default();
+                session.inbound.answer(ticket, refusal.code, properties);
+            }
             return;
         }
         let Some(ticket) = ticket else {

@@ -7,6 +7,7 @@ mod connect;
 mod cut;
 mod deliver;
 mod disk;
+mod exchange;
 mod look;
 mod propagate;
 mod publish;

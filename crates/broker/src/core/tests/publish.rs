@@ -413,3 +413,23 @@ fn properties_travel_and_expiry_runs() {
     };
     assert_eq!(received.properties, expected);
 }
+
+// tests aws-iot [MQ-31]
+#[test]
+fn a_message_that_ended_its_connection_is_judged_anew_when_it_is_repeated() {
+    for qos in [1, 2] {
+        let mut world = World::standard();
+        let mut device = Device::allowed("d", &policy(&["Allow Connect *"]));
+        let client = world.join(&device, persistent(V3, "c"));
+        world.send(client, &Packet::Publish(publish("a", "x", qos, 1)));
+        assert!(world.is_closed(client));
+        device.policies = vec![ALL.to_owned()];
+        let client = world.join(&device, persistent(V3, "c"));
+        let mut again = publish("a", "x", qos, 1);
+        again.dup = true;
+        world.send(client, &Packet::Publish(again));
+        world.send(client, &Packet::Publish(publish("a", "y", 1, 2)));
+        let first = if qos == 1 { "PUBACK(1)" } else { "PUBREC(1)" };
+        assert_eq!(world.told(client), format!("{first} PUBACK(2)"));
+    }
+}

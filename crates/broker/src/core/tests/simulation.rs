@@ -1,302 +1,367 @@
-//! Seeded play: clients come, go, publish, acknowledge or not, the broker crashes, and what was
-//! acknowledged is kept.
+//! A fleet under an invented clock, on an invented network and disk, for thousands of hours.
 //!
-//! A publisher and a reader, both with stored sessions, keep to the standard: they repeat what
-//! was not acknowledged, and use packet ids again as soon as they may. Every message must reach
-//! the reader, at QoS 2 once, and for the first time in the order it was published. The disk is
-//! slow: it takes ops when the play says so, and a crash loses what it has not.
+//! Clients of both versions come and go, keep sessions or not, publish at every QoS, subscribe,
+//! share, retain, leave wills, take over, fall silent, and lose their network at any byte; their
+//! rights change; the disk lags; the broker dies or is restarted. An independent model
+//! (`model.rs`) judges what each is sent when it is sent, and every few hours everybody comes
+//! back and whatever was owed must have come.
+//!
+//! Everything follows from a seed. One that fails is printed with the way to play it again.
 
-use std::collections::BTreeSet;
+mod agent;
+mod model;
+mod network;
+mod play;
 
-use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 use super::*;
+use agent::{Agent, FILTERS, Flight, Mode, Request, TOPICS};
+use model::{Fate, Model, SHARED, Sent, Subscribed, WillKnown};
+use network::{Link, Random};
 
-/// What happens next.
-#[derive(Clone, Copy, Debug)]
+/// What happens at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    /// The publisher sends its next message, at this QoS.
-    Publish(u8),
-    /// The reader acknowledges everything it has not.
-    Acknowledge,
-    /// The reader's network breaks.
-    Lose,
-    /// The reader connects.
-    Come,
-    /// The publisher's network breaks, and it is back at once.
-    Reconnect,
-    /// The disk catches up.
-    Sync,
-    /// The broker dies and starts again.
-    Crash,
-    /// Time passes, less than a session lasts.
-    Wait,
+    /// Bytes of this link reach the broker.
+    Up(u64),
+    /// Bytes of this link reach the client.
+    Down(u64),
+    /// The broker is told that the link is gone.
+    Noticed(u64),
+    /// The client finds the link gone.
+    Missed(u64),
+    /// The client shows that it lives.
+    Ping(u64),
+    /// The broker must have given the link up.
+    Silent(u64),
+    /// The disk has taken what it was given.
+    Persisted(u64),
 }
 
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        6 => (1_u8..=2).prop_map(Event::Publish),
-        4 => Just(Event::Acknowledge),
-        2 => Just(Event::Lose),
-        3 => Just(Event::Come),
-        1 => Just(Event::Reconnect),
-        4 => Just(Event::Sync),
-        1 => Just(Event::Crash),
-        1 => Just(Event::Wait),
-    ]
-}
-
-/// A message the publisher has not done with.
-#[derive(Clone, Copy, Debug)]
-struct Flight {
-    number: u16,
-    qos: u8,
-    packet_id: u16,
-    /// QoS 2: PUBREC has come, only the release is left.
-    recorded: bool,
-}
-
-/// Messages the publisher has in flight at most.
+/// The first client listens to wills, the others do everything.
+const OBSERVER: usize = 0;
+const CLIENTS: usize = 8;
 const FLIGHTS_MAX: usize = 4;
 
-struct Play {
+struct Simulation {
     world: World,
-    publisher: Client,
-    reader: Option<Client>,
-    window: u16,
-    /// In the order they were published.
-    flights: Vec<Flight>,
-    /// Every message: its QoS, by number from 1.
-    published: Vec<u8>,
-    /// What the reader has taken, in order; a QoS 2 message counts when its id is new.
-    taken: Vec<u16>,
-    /// QoS 2 packet ids the reader has and has not seen released.
-    open: BTreeSet<u16>,
-    /// What the reader has to answer.
-    owed: Vec<Packet>,
+    random: Random,
+    model: Model,
+    agents: Vec<Agent>,
+    links: BTreeMap<u64, Link>,
+    last_link: u64,
+    events: BTreeMap<(Instant, u64), Event>,
+    last_event: u64,
+    /// What the disk is writing.
+    writing: Option<Batch>,
+    /// Lives of the broker.
+    lives: u64,
+    /// Nothing is broken on purpose for a while.
+    calm: bool,
+    last_number: u32,
+    seed: u64,
+    journal: VecDeque<String>,
+    begun: Instant,
 }
 
-impl Play {
-    fn new(window: u16) -> Self {
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in &self.journal {
+                println!("{line}");
+            }
+            println!(
+                "To play it again: PALISADE_SIMULATION_SEED={} cargo test -p broker --lib \
+                 a_fleet_for_thousands_of_hours",
+                self.seed
+            );
+        }
+    }
+}
+
+impl Simulation {
+    fn new(seed: u64) -> Self {
         let mut world = World::standard();
-        let publisher = world.connect(&Device::new("publisher"), persistent(V5, "publisher"));
-        let mut play = Self {
+        world.prompt_disk = false;
+        let mut random = Random::new(seed);
+        let mut agents = vec![Agent::new("observer".to_owned(), V5, 604_800, 0)];
+        for number in 1..CLIENTS {
+            let version = random.pick(&[V3, V5]);
+            let expiry_s = random.pick(&[0, 600, 3600, 7200]);
+            let keep_alive_s = random.pick(&[0, 600, 3600]);
+            let mut agent = Agent::new(format!("c{number}"), version, expiry_s, keep_alive_s);
+            agent.window = NonZeroU16::new(random.pick(&[0, 1, 3]));
+            agents.push(agent);
+        }
+        let begun = world.now.instant;
+        let mut simulation = Self {
             world,
-            publisher,
-            reader: None,
-            window,
-            flights: Vec::new(),
-            published: Vec::new(),
-            taken: Vec::new(),
-            open: BTreeSet::new(),
-            owed: Vec::new(),
+            random,
+            model: Model::new(CLIENTS),
+            agents,
+            links: BTreeMap::new(),
+            last_link: 0,
+            events: BTreeMap::new(),
+            last_event: 0,
+            writing: None,
+            lives: 0,
+            calm: true,
+            last_number: 0,
+            seed,
+            journal: VecDeque::new(),
+            begun,
         };
-        play.come();
-        let reader = play.reader.expect("it has come");
-        play.world.send(reader, &subscribe("t", 2));
-        play.world.prompt_disk = false;
-        play.hear();
-        play
+        simulation.connect(OBSERVER, false, false);
+        simulation.run_for(10_000);
+        simulation.subscribe(OBSERVER, "w/#", 1);
+        simulation.run_for(10_000);
+        simulation
     }
 
-    fn come(&mut self) {
-        if self.reader.is_some() {
-            return;
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        const LINES: usize = 1000;
+        if self.journal.len() == LINES {
+            self.journal.pop_front();
         }
-        let mut connect = persistent(V5, "reader");
-        connect.properties.receive_maximum = NonZeroU16::new(self.window);
-        self.owed.clear();
-        self.reader = Some(self.world.connect(&Device::new("reader"), connect));
-        self.hear();
+        let at = self.world.now.instant - self.begun;
+        self.journal
+            .push_back(format!("{:>12.3} {}", at.as_secs_f64(), line()));
     }
 
-    fn play(&mut self, event: Event) {
+    fn schedule(&mut self, after_ms: u64, event: Event) {
+        self.last_event += 1;
+        let at = self.world.now.instant + Duration::from_millis(after_ms);
+        self.events.insert((at, self.last_event), event);
+    }
+
+    /// Time passes: bytes move, timers fire, the disk writes.
+    fn run_for(&mut self, ms: u64) {
+        let end = self.world.now.instant + Duration::from_millis(ms);
+        loop {
+            let event = self.events.keys().next().copied();
+            let event = event.filter(|(at, _)| *at <= end);
+            let timer = self.world.core.deadline().filter(|at| *at <= end);
+            match (event, timer) {
+                (None, None) => break,
+                (Some(key), timer) if timer.is_none_or(|at| key.0 <= at) => {
+                    let event = self.events.remove(&key).expect("it is the first");
+                    self.world.set_clock(key.0);
+                    self.happens(event);
+                }
+                (_, Some(at)) => {
+                    self.world.set_clock(at);
+                    self.world.core.tick(self.world.now);
+                }
+                (Some(_), None) => {}
+            }
+            self.pump();
+        }
+        self.world.set_clock(end);
+    }
+
+    fn happens(&mut self, event: Event) {
         match event {
-            Event::Publish(qos) => self.publish(qos),
-            Event::Acknowledge => {
-                if let Some(reader) = self.reader {
-                    for packet in std::mem::take(&mut self.owed) {
-                        self.world.send(reader, &packet);
+            Event::Up(id) => self.goes_up(id),
+            Event::Down(id) => self.goes_down(id),
+            Event::Noticed(id) => {
+                if let Some(end) = self.links.get(&id).and_then(|link| link.end) {
+                    self.world.core.closed(self.world.now, end.key);
+                }
+            }
+            Event::Missed(id) => {
+                let Some(link) = self.links.get(&id) else {
+                    return;
+                };
+                let client = link.client;
+                if self.agents[client].link == Some(id) {
+                    self.agents[client].offline();
+                    self.model.leaves(client, self.world.now.wall, false);
+                    if self.calm {
+                        self.connect(client, false, false);
                     }
                 }
             }
-            Event::Lose => {
-                if let Some(reader) = self.reader.take() {
-                    self.hear_from(reader);
-                    self.world.lose(reader);
+            Event::Ping(id) => {
+                let client = match self.links.get(&id) {
+                    Some(link) if !link.cut => link.client,
+                    _ => return,
+                };
+                if self.agents[client].link == Some(id) {
+                    self.say(client, &Packet::PingReq);
+                    let every = u64::from(self.agents[client].keep_alive_s) * 800;
+                    self.schedule(every, Event::Ping(id));
                 }
             }
-            Event::Come => self.come(),
-            Event::Reconnect => {
-                self.world.lose(self.publisher);
-                self.publisher_returns();
+            Event::Silent(id) => {
+                let link = self.links.get(&id);
+                let lives = link.is_some_and(|link| link.end.is_some());
+                assert!(!lives, "link {id} is silent and lives");
             }
-            Event::Sync => self.world.sync(),
-            Event::Crash => {
-                // What had left for the clients is on its way; the rest is gone.
-                self.hear();
-                self.reader = None;
-                self.world.crash();
-                self.publisher_returns();
+            Event::Persisted(life) if life == self.lives => {
+                if let Some(batch) = self.writing.take() {
+                    self.world.disk.apply(&batch.ops);
+                    self.world.core.persisted(self.world.now, batch.up_to);
+                    if self.world.core.store_backlog() == 0 {
+                        self.model.synced();
+                    }
+                }
             }
-            Event::Wait => self.world.advance(1000),
-        }
-        self.hear();
-    }
-
-    fn publish(&mut self, qos: u8) {
-        if self.flights.len() == FLIGHTS_MAX {
-            return;
-        }
-        self.published.push(qos);
-        let free = |id: &u16| self.flights.iter().all(|flight| flight.packet_id != *id);
-        let flight = Flight {
-            number: u16::try_from(self.published.len()).expect("a short play"),
-            qos,
-            packet_id: (1..).find(free).expect("few are in flight"),
-            recorded: false,
-        };
-        self.flights.push(flight);
-        self.send(flight, false);
-    }
-
-    fn send(&mut self, flight: Flight, dup: bool) {
-        let packet = if flight.recorded {
-            Packet::PubRel(Ack::success(id(flight.packet_id)))
-        } else {
-            let number = flight.number.to_string();
-            let mut message = publish("t", &number, flight.qos, flight.packet_id);
-            message.dup = dup;
-            Packet::Publish(message)
-        };
-        self.world.send(self.publisher, &packet);
-    }
-
-    fn publisher_returns(&mut self) {
-        let publisher = Device::new("publisher");
-        self.publisher = self.world.connect(&publisher, persistent(V5, "publisher"));
-        let connack = self.world.connack(self.publisher);
-        assert!(connack.session_present, "the publisher's session is kept");
-        for flight in self.flights.clone() {
-            self.send(flight, true);
+            Event::Persisted(_) => {}
         }
     }
 
-    fn hear(&mut self) {
-        for packet in self.world.sent(self.publisher) {
-            match packet {
-                Packet::PubAck(ack) => self.done(ack.packet_id.get()),
-                Packet::PubComp(ack) => self.done(ack.packet_id.get()),
-                Packet::PubRec(ack) => {
-                    let packet_id = ack.packet_id.get();
-                    let mut flights = self.flights.iter_mut();
-                    let flight = flights.find(|flight| flight.packet_id == packet_id);
-                    flight.expect("one in flight").recorded = true;
+    /// Takes away what the broker has done.
+    fn pump(&mut self) {
+        loop {
+            self.world.turn();
+            let closed = std::mem::take(&mut self.world.closed);
+            let mut wrote = Vec::new();
+            for key in &closed {
+                wrote.extend(self.take_written(*key));
+                self.closes(*key);
+            }
+            let keys: Vec<_> = self.world.inbox.keys().copied().collect();
+            for key in keys {
+                wrote.extend(self.take_written(key));
+            }
+            // A connection that read nothing before something was sent reads on now.
+            let mut reads = false;
+            for id in wrote {
+                let Some(link) = self.links.get_mut(&id) else {
+                    continue;
+                };
+                if let Some(end) = link.end.filter(|_| !link.arrived.is_empty()) {
                     self.world
-                        .send(self.publisher, &Packet::PubRel(Ack::success(ack.packet_id)));
+                        .core
+                        .received(self.world.now, end.key, &mut link.arrived);
+                    reads = true;
                 }
-                _ => {}
             }
-        }
-        if let Some(reader) = self.reader {
-            self.hear_from(reader);
-        }
-    }
-
-    fn done(&mut self, packet_id: u16) {
-        self.flights.retain(|flight| flight.packet_id != packet_id);
-    }
-
-    fn hear_from(&mut self, reader: Client) {
-        for packet in self.world.sent(reader) {
-            match packet {
-                Packet::Publish(message) => {
-                    let number = String::from_utf8_lossy(&message.payload).parse();
-                    let number = number.expect("a number");
-                    let packet_id = message.packet_id.expect("QoS 1 or 2");
-                    if message.qos == QoS::AtLeastOnce {
-                        self.taken.push(number);
-                        self.owed.push(Packet::PubAck(Ack::success(packet_id)));
-                    } else {
-                        if self.open.insert(packet_id.get()) {
-                            self.taken.push(number);
-                        }
-                        self.owed.push(Packet::PubRec(Ack::success(packet_id)));
-                    }
-                }
-                Packet::PubRel(ack) => {
-                    self.open.remove(&ack.packet_id.get());
-                    self.owed.push(Packet::PubComp(Ack::success(ack.packet_id)));
-                }
-                _ => {}
-            }
-        }
-        let unacknowledged = self
-            .owed
-            .iter()
-            .filter(|one| !matches!(one, Packet::PubComp(_)));
-        assert!(
-            unacknowledged.count() <= usize::from(self.window),
-            "the window is kept"
-        );
-    }
-
-    /// Lets everything settle, and looks at what came of it.
-    fn end(mut self) {
-        self.come();
-        for _ in 0..1000 {
-            self.play(Event::Sync);
-            self.play(Event::Acknowledge);
-            let settled = self.world.core.waiting_bytes() == 0 && self.owed.is_empty();
-            if settled && self.flights.is_empty() {
+            if !reads {
                 break;
             }
         }
-        self.world.sync();
-        assert!(
-            self.flights.is_empty(),
-            "never acknowledged: {:?}",
-            self.flights
-        );
-        let mut first: Vec<u16> = Vec::new();
-        for number in &self.taken {
-            if !first.contains(number) {
-                first.push(*number);
+        if self.writing.is_none()
+            && let Some(batch) = self.world.core.take_batch()
+        {
+            self.writing = Some(batch);
+            let slow = !self.calm && self.random.once_in(50);
+            let takes = if slow { 5000 } else { 30 };
+            let takes = 1 + self.random.below(takes);
+            self.schedule(takes, Event::Persisted(self.lives));
+        }
+    }
+
+    fn link_of(&self, key: Key<Connection>) -> Option<u64> {
+        let of = |link: &Link| link.end.is_some_and(|end| end.key == key);
+        let found = self.links.iter().find(|(_, link)| of(link));
+        found.map(|(id, _)| *id)
+    }
+
+    /// Looks at what the broker has written to a connection, and sends it on its way.
+    fn take_written(&mut self, key: Key<Connection>) -> Option<u64> {
+        let bytes = self.world.inbox.remove(&key)?;
+        let id = self.link_of(key)?;
+        let link = self.links.get_mut(&id)?;
+        link.monitored.extend_from_slice(&bytes);
+        let packets = Link::packets(link.version, &mut link.monitored);
+        if !link.cut {
+            link.down.extend_from_slice(&bytes);
+        }
+        for packet in packets {
+            self.writes(id, &packet);
+        }
+        self.moves_down(id);
+        Some(id)
+    }
+
+    fn moves_down(&mut self, id: u64) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if !link.down_moves && !link.down.is_empty() {
+            link.down_moves = true;
+            let ms = self.random.below(200);
+            self.schedule(ms, Event::Down(id));
+        }
+    }
+
+    fn moves_up(&mut self, id: u64) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if !link.up_moves && !link.up.is_empty() {
+            link.up_moves = true;
+            let ms = self.random.below(200);
+            self.schedule(ms, Event::Up(id));
+        }
+    }
+
+    fn goes_up(&mut self, id: u64) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.up_moves = false;
+        let length = self.random.part(link.up.len());
+        let bytes = link.up.split_to(length);
+        if let Some(end) = link.end {
+            link.arrived.extend_from_slice(&bytes);
+            self.world
+                .core
+                .received(self.world.now, end.key, &mut link.arrived);
+        }
+        self.moves_up(id);
+    }
+
+    fn goes_down(&mut self, id: u64) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.down_moves = false;
+        let length = self.random.part(link.down.len());
+        let bytes = link.down.split_to(length);
+        link.heard.extend_from_slice(&bytes);
+        let packets = Link::packets(link.version, &mut link.heard);
+        let client = link.client;
+        for packet in packets {
+            if self.agents[client].link == Some(id) {
+                self.hears(client, packet);
             }
         }
-        let all: Vec<u16> = (1..).take(self.published.len()).collect();
-        assert_eq!(first, all, "each, in the order of its publisher");
-        for (number, qos) in (1..).zip(&self.published) {
-            let times = self.taken.iter().filter(|taken| **taken == number).count();
-            assert!(
-                *qos == 1 || times == 1,
-                "message {number} came {times} times"
-            );
-        }
-        assert_eq!(self.world.core.waiting_bytes(), 0);
-        assert!(
-            self.world.disk.entries.is_empty(),
-            "{:?}",
-            self.world.disk.entries
-        );
-        self.world.disk.check();
+        self.moves_down(id);
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(512)
-    })]
-    #[test]
-    fn every_message_arrives_and_at_qos_2_once(
-        window in 1_u16..4,
-        events in prop::collection::vec(event(), 0..80),
-    ) {
-        let mut play = Play::new(window);
-        for event in events {
-            play.play(event);
-        }
-        play.end();
+/// Plays one seed for at least so many hours of the invented clock; deliveries.
+fn play(seed: u64, hours: u64) -> u64 {
+    let mut simulation = Simulation::new(seed);
+    let until = simulation.begun + Duration::from_secs(hours * 3600);
+    while simulation.world.now.instant < until {
+        simulation.storm();
+        simulation.settle();
     }
+    simulation.model.deliveries
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told on the command line what to play"
+)]
+fn setting(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().expect("a number"))
+}
+
+/// `PALISADE_SIMULATION_SEED` plays one seed, `PALISADE_SIMULATION_SEEDS` more of them.
+#[test]
+fn a_fleet_for_thousands_of_hours() {
+    const HOURS: u64 = 100;
+    if let Some(seed) = setting("PALISADE_SIMULATION_SEED") {
+        play(seed, HOURS);
+        return;
+    }
+    let seeds = setting("PALISADE_SIMULATION_SEEDS").unwrap_or(20);
+    let deliveries: u64 = (0..seeds).map(|seed| play(seed, HOURS)).sum();
+    assert!(seeds * 100 < deliveries, "it was busy: {deliveries}");
 }
