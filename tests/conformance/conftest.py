@@ -98,10 +98,11 @@ class Palisade(Broker):
 
     def __init__(self, profile, new_platform, directory):
         self.name = profile
-        # The suite comes back under one client id, and publishes, faster than AWS lets it.
+        # The suite is one certificate, comes back under one client id, and publishes, faster than
+        # anybody is let.
         faster = [f"--set=broker.{name}={value}" for name, value in (
-            ("connects_per_client_s", 10_000), ("publishes_per_s", 1_000_000),
-            ("publish_bytes_per_s", 1 << 30))]
+            ("connects_per_principal_s", 1_000_000), ("connects_per_client_s", 1_000_000),
+            ("publishes_per_s", 1_000_000), ("publish_bytes_per_s", 1 << 30))]
         self.platform = new_platform(f"--profile={profile}", "--set=device_keys=ecdsa-p256",
                                      *faster, name=f"conformance-{profile}")
         device = wire.enrol(self.platform, self.platform.client("iot"), directory, "device")
