@@ -53,6 +53,7 @@ mod session;
 mod shared;
 mod spare;
 mod subscribe;
+mod subscriptions;
 mod time;
 pub(crate) mod trace;
 mod wills;

@@ -15,6 +15,7 @@
 mod access;
 mod executor;
 mod handshake;
+mod leaves;
 mod listen;
 mod persist;
 mod rates;

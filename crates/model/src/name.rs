@@ -4,6 +4,7 @@
 //! constants and its source.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,9 +92,11 @@ fn fixed(text: &str, expected: usize, rule: &Rule) -> Result<Box<str>, NameError
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $parse:expr) => {
         $(#[$doc])*
+        ///
+        /// Cheap to clone.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks `text` and takes it.
@@ -102,7 +105,7 @@ macro_rules! name_type {
             /// [`NameError`] says what is wrong and where.
             pub fn parse(text: &str) -> Result<Self, NameError> {
                 let parse: fn(&str) -> Result<Box<str>, NameError> = $parse;
-                parse(text).map(Self)
+                parse(text).map(|text| Self(text.into()))
             }
 
             /// The name as text.
@@ -120,7 +123,7 @@ macro_rules! name_type {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0.into()
+                name.0.as_ref().to_owned()
             }
         }
 

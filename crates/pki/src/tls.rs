@@ -9,7 +9,7 @@
 //! **A resumed session skips the client verifier.** The certificate of the first handshake comes
 //! back out of the ticket, and nobody has asked [`Admission`] again. The door must look
 //! [`presented_id`] up again after every handshake, before it reads a byte, and check validity
-//! with [`check_validity`]. Each configuration has its own ticket keys: a ticket from a listener
+//! with [`Lifetime`]. Each configuration has its own ticket keys: a ticket from a listener
 //! that asks for no certificate is worth nothing at one that does.
 //!
 //! Sources: contract core 1.2; RFC 8446, RFC 5246.
@@ -40,7 +40,7 @@ use names::ServerNames;
 use tickets::Tls13Tickets;
 use verifier::DeviceVerifier;
 
-pub use verifier::{Admission, CLIENT_CHAIN_BYTES_MAX, Refusal, check_validity};
+pub use verifier::{Admission, CLIENT_CHAIN_BYTES_MAX, Lifetime, Refusal};
 
 /// Most certificates in a server's chain.
 // spec aws-iot [EP-17]: chain depth at most 5, 16 KB.

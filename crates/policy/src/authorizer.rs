@@ -141,6 +141,19 @@ impl Authorizer {
         })
     }
 
+    /// The connection it decides for.
+    pub fn connection(&self) -> &Connection {
+        self.session.connection()
+    }
+
+    /// Gives back the memory of rules that the holder does not expect to need soon; they are made
+    /// again when they are.
+    pub fn forget_rules(&mut self, action: DeviceAction) {
+        if let Some(slot) = self.rules.get_mut(action as usize) {
+            slot.take();
+        }
+    }
+
     /// The thing this connection is.
     // spec aws-iot [RG-52]
     pub fn resolved_thing(&self) -> Option<&ThingFacts> {

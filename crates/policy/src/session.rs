@@ -68,6 +68,10 @@ impl Session {
         &self.facts
     }
 
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     pub(crate) fn client_id(&self) -> Option<&str> {
         self.connection.client_id.as_deref()
     }

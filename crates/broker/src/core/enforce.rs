@@ -54,9 +54,8 @@ pub(crate) struct Principal {
 /// What decides for one connection: its policies compiled, and the verdicts of late.
 pub(crate) struct Access {
     authorizer: Authorizer,
-    /// What the policies were compiled for; compiled again from it when facts change.
-    connection: policy::Connection,
-    remembered: [Option<Remembered>; REMEMBERED],
+    /// Made with the first verdict to remember: a device that says nothing has none.
+    remembered: Option<Box<[Option<Remembered>; REMEMBERED]>>,
     /// Its certificate lets nobody in: no policy counts.
     barred: bool,
     /// What was refused of late, so that repeats cost no more than what is allowed.
@@ -66,7 +65,7 @@ pub(crate) struct Access {
 impl std::fmt::Debug for Access {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Access")
-            .field("client_id", &self.connection.client_id)
+            .field("client_id", &self.client_id())
             .finish_non_exhaustive()
     }
 }
@@ -113,8 +112,7 @@ impl Access {
         let authorizer = Authorizer::new(facts, &connection, &grounds.scope, grounds.hardening);
         Self {
             authorizer,
-            connection,
-            remembered: [const { None }; REMEMBERED],
+            remembered: None,
             barred: false,
             refusals: RefCell::default(),
         }
@@ -130,12 +128,12 @@ impl Access {
 
     /// The same connection under other facts; nothing is remembered.
     pub(crate) fn renewed(&self, facts: Arc<Facts>, grounds: &Grounds) -> Self {
-        Self::new(facts, self.connection.clone(), grounds)
+        Self::new(facts, self.authorizer.connection().clone(), grounds)
     }
 
     /// The client id that CONNECT named or was given.
     pub(crate) fn client_id(&self) -> Option<&str> {
-        self.connection.client_id.as_deref()
+        self.authorizer.connection().client_id.as_deref()
     }
 
     /// The thing this connection is.
@@ -163,7 +161,8 @@ impl Access {
         now: Timestamp,
     ) -> Option<Cleared> {
         let slot = slot(action, topic_hash);
-        if let Some(Some(known)) = self.remembered.get(slot)
+        let remembered = self.remembered.as_deref();
+        if let Some(Some(known)) = remembered.and_then(|table| table.get(slot))
             && known.action == action
             && known.topic == *topic
         {
@@ -171,7 +170,7 @@ impl Access {
         }
         let cleared = self.clear(action, Resource::Topic(topic.as_str()), now);
         if self.authorizer.cacheable(action)
-            && let Some(place) = self.remembered.get_mut(slot)
+            && let Some(place) = self.remembered.get_or_insert_default().get_mut(slot)
         {
             *place = Some(Remembered {
                 action,
@@ -180,6 +179,13 @@ impl Access {
             });
         }
         cleared
+    }
+
+    /// What is asked once, when a client connects and subscribes, need not be kept ready.
+    pub(super) fn rest(&mut self) {
+        for action in [DeviceAction::Connect, DeviceAction::Subscribe] {
+            self.authorizer.forget_rules(action);
+        }
     }
 
     /// Takes a refusal down: who, what, and every statement that decided; or counts it, when the
@@ -235,7 +241,7 @@ impl Access {
         Denial {
             door: Door::Mqtt,
             principal: principal.arn.clone(),
-            client_id: self.connection.client_id.clone(),
+            client_id: self.client_id().map(str::to_owned),
             source_ip: Some(self.source_ip()),
             action: action.name().to_owned(),
             resource,
@@ -248,7 +254,7 @@ impl Access {
     }
 
     fn source_ip(&self) -> IpAddr {
-        self.connection.source_ip
+        self.authorizer.connection().source_ip
     }
 }
 

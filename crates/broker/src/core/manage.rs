@@ -263,8 +263,7 @@ impl Core {
         limit: usize,
     ) -> Option<(Vec<SubscriptionSummary>, bool)> {
         let session = self.sessions.get(*self.clients.get(client_id)?)?;
-        let bounds = (Bound::Excluded(after), Bound::Unbounded);
-        let mut rest = session.subscriptions.range::<str, _>(bounds);
+        let mut rest = session.subscriptions.after(Some(after));
         let page = rest.by_ref().take(limit);
         let page = page.map(|(filter, subscription)| SubscriptionSummary {
             filter: filter.as_ref().to_owned(),

@@ -111,7 +111,7 @@ impl Core {
             ip_address: &peer.address.ip().to_string(),
             version,
         };
-        self.publish_event(now, &event.topic(), event.document());
+        self.publish_wanted(now, &event.topic(), || event.document());
     }
 
     pub(super) fn report_disconnected(
@@ -135,7 +135,7 @@ impl Core {
             version,
             reason,
         };
-        self.publish_event(now, &event.topic(), event.document());
+        self.publish_wanted(now, &event.topic(), || event.document());
     }
 
     pub(super) fn report_connect_failed(&mut self, now: Now, peer: &Peer, client_id: &str) {
@@ -149,7 +149,7 @@ impl Core {
             principal: peer.principal.certificate.as_str(),
             ip_address: &peer.address.ip().to_string(),
         };
-        self.publish_event(now, &event.topic(), event.document());
+        self.publish_wanted(now, &event.topic(), || event.document());
     }
 
     pub(super) fn report_subscriptions(
@@ -171,17 +171,27 @@ impl Core {
             principal: peer.principal.certificate.as_str(),
             filters,
         };
-        self.publish_event(now, &event.topic(), event.document());
+        self.publish_wanted(now, &event.topic(), || event.document());
     }
 
     /// Publishes a document of the platform, at QoS 1.
-    // spec aws-iot [RT-3]: at least once.
     pub(crate) fn publish_event(&mut self, now: Now, topic: &str, document: Vec<u8>) {
+        self.publish_wanted(now, topic, || document);
+    }
+
+    /// As [`Core::publish_event`]; the document is made only when somebody subscribed to the topic.
+    // spec aws-iot [RT-3]: at least once.
+    fn publish_wanted(&mut self, now: Now, topic: &str, document: impl FnOnce() -> Vec<u8>) {
         // Client ids and names are bounded, but not by the limits on clients' topics.
         let Ok(topic) = TopicName::parse(topic, &TopicLimits::STANDARD) else {
             tracing::warn!(topic, "an event has no valid topic and is not published");
             return;
         };
+        let mut wanted = false;
+        self.routes.matches(&topic, |_, _| wanted = true);
+        if !wanted {
+            return;
+        }
         let publish = Publish {
             dup: false,
             qos: QoS::AtLeastOnce,
@@ -189,7 +199,7 @@ impl Core {
             topic: Some(topic),
             packet_id: None,
             properties: PublishProperties::default(),
-            payload: document.into(),
+            payload: document().into(),
         };
         self.distribute(now, publish, None, Cleared::for_platform());
     }

@@ -21,6 +21,7 @@ use super::enforce::Cleared;
 use super::message::{Entry, Ledger, Message, from_body};
 use super::session::{Left, Owner, Session, Subscription, SubscriptionOptions};
 use super::shared::Group;
+use super::subscriptions::Subscriptions;
 use super::{Core, Now, Timer};
 use crate::store::{EntryRow, Op, RetainedRow, SessionRow, Stored, StoredSession};
 
@@ -149,7 +150,7 @@ impl Core {
                 reason: reason.unwrap_or(DisconnectReason::ServerError),
             }),
             connection: None,
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             groups: Vec::new(),
             queue: VecDeque::new(),
             outbound: Outbound::new(NonZeroU16::MIN),

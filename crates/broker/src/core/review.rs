@@ -133,7 +133,10 @@ impl Core {
             return 0;
         };
         let filters: Vec<Arc<str>> = match self.sessions.get(session) {
-            Some(found) => found.subscriptions.keys().cloned().collect(),
+            Some(found) => {
+                let all = found.subscriptions.after(None);
+                all.map(|(filter, _)| Arc::clone(filter)).collect()
+            }
             None => return 0,
         };
         let found = self.connections.get(key);
@@ -161,6 +164,8 @@ impl Core {
             self.unsubscribe(session, filter);
         }
         self.report_change(now, key, SubscriptionChange::Unsubscribed, &lost);
-        lost.len() as u64
+        let lost = lost.len() as u64;
+        self.rest(key);
+        lost
     }
 }

@@ -18,6 +18,7 @@ use super::depart::{exclusive_thing, history_row};
 use super::enforce::Access;
 use super::rate::Bucket;
 use super::session::{Left, Session};
+use super::subscriptions::Subscriptions;
 use super::{Core, EVERYTHING, End, Gated, Now, Timer};
 use crate::store::Op;
 
@@ -238,7 +239,7 @@ impl Core {
             connected_at: now.wall,
             left: None,
             connection: None,
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             groups: Vec::new(),
             queue: VecDeque::new(),
             outbound: Outbound::new(window),

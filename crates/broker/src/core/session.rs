@@ -20,6 +20,7 @@ use super::arena::Key;
 use super::connection::Connection;
 use super::message::Entry;
 use super::shared::Group;
+use super::subscriptions::Subscriptions;
 use super::wills::LastWill;
 use crate::store::{SessionRow, SubscriptionRow};
 
@@ -133,8 +134,7 @@ pub(crate) struct Session {
     /// `None` while connected.
     pub(crate) left: Option<Left>,
     pub(crate) connection: Option<Key<Connection>>,
-    /// By the filter as the client wrote it.
-    pub(crate) subscriptions: BTreeMap<Arc<str>, Subscription>,
+    pub(crate) subscriptions: Subscriptions,
     /// The shared subscriptions it is in.
     pub(crate) groups: Vec<Key<Group>>,
     /// Messages not sent yet.

@@ -96,6 +96,15 @@ impl Core {
         let filters: Vec<&str> = granted.iter().map(|one| one.text.as_ref()).collect();
         self.report_change(now, connection, SubscriptionChange::Subscribed, &filters);
         self.drain_groups(now, key);
+        self.rest(connection);
+    }
+
+    /// What a client asks once need not be kept ready.
+    pub(super) fn rest(&mut self, connection: Key<Connection>) {
+        let found = self.connections.get_mut(connection);
+        if let Some(serving) = found.and_then(Connection::serving_mut) {
+            serving.access.rest();
+        }
     }
 
     /// Judges one filter, and subscribes.
@@ -132,7 +141,7 @@ impl Core {
         let text: Arc<str> = request.filter.as_str().into();
         let session = self.sessions.get(key);
         let session = session.ok_or(Refusal::from(ReasonCode::UnspecifiedError))?;
-        let is_new = !session.subscriptions.contains_key(&text);
+        let is_new = !session.subscriptions.contains(&text);
         // spec aws-iot [MQ-40]
         if let Some(used_up) = self.is_too_many(session).filter(|_| is_new) {
             self.reached(used_up, connection);

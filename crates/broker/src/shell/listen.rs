@@ -9,17 +9,16 @@
 //!
 //! Source: contract core 1.1, 1.2.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{Gateway, Peer, Place, Places, Plane};
-use model::{Clock, Timestamp};
+use model::{CertificateId, Clock};
 use pki::tls::{
-    Admission, ClientCertMode, Refusal, SecurityPolicy, ServerSettings, TlsError, check_validity,
-    presented_id, server_config,
+    Admission, ClientCertMode, Lifetime, SecurityPolicy, ServerSettings, TlsError, presented_id,
+    server_config,
 };
 use rustls::{CommonState, ServerConfig};
 use rustls_pki_types::CertificateDer;
@@ -30,6 +29,7 @@ use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use super::handshake::{self, Shaken};
+use super::leaves::Leaves;
 use super::rates::AcceptRates;
 use super::thread::{Arrival, Call};
 use crate::broker::{Addresses, ListenerTls};
@@ -132,8 +132,8 @@ struct Configurations {
 }
 
 impl Configurations {
-    fn new(tls: &ListenerTls, clock: &Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let device = || ClientCertMode::Required(Arc::new(ValidNow(Arc::clone(clock))));
+    fn new(tls: &ListenerTls, leaves: &Arc<Leaves>) -> Result<Self, TlsError> {
+        let device = || ClientCertMode::Required(Arc::clone(leaves) as Arc<dyn Admission>);
         let build = |client, alpn: &[&[u8]]| {
             server_config(ServerSettings {
                 identity: tls.identity.clone(),
@@ -142,7 +142,7 @@ impl Configurations {
                 client,
                 policy: SecurityPolicy::default(),
                 alpn: alpn.iter().map(|one| one.to_vec()).collect(),
-                clock: Arc::clone(clock),
+                clock: leaves.clock(),
             })
         };
         Ok(Self {
@@ -163,25 +163,10 @@ impl Configurations {
     }
 }
 
-/// Lets every certificate pass that is within its validity: which are registered is asked after
-/// the handshake, because the answer may need the database.
-struct ValidNow(Arc<dyn Clock>);
-
-impl fmt::Debug for ValidNow {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("ValidNow")
-    }
-}
-
-impl Admission for ValidNow {
-    fn admit(&self, leaf: &CertificateDer<'_>) -> Result<(), Refusal> {
-        check_validity(leaf, self.0.now())
-    }
-}
-
 /// What the doors share.
 struct Entrance {
     configurations: Configurations,
+    leaves: Arc<Leaves>,
     clock: Arc<dyn Clock>,
     gateway: Arc<Gateway>,
     broker: mpsc::Sender<Call>,
@@ -215,8 +200,10 @@ impl Listeners {
         broker: mpsc::Sender<Call>,
         doormen: Doormen,
     ) -> Result<Self, ListenError> {
+        let leaves = Arc::new(Leaves::new(Arc::clone(&clock)));
         let entrance = Arc::new(Entrance {
-            configurations: Configurations::new(tls, &clock)?,
+            configurations: Configurations::new(tls, &leaves)?,
+            leaves,
             clock,
             gateway,
             broker,
@@ -400,12 +387,16 @@ impl Entrance {
         })
     }
 
-    /// The certificate the peer proved to hold, if it is valid now.
+    /// The certificate the peer proved to hold, if it is valid now: itself, which it is and when it
+    /// is valid.
     // spec aws-iot [EP-14]: also after a resumption.
-    fn leaf_of(&self, tls: &CommonState) -> Option<CertificateDer<'static>> {
+    fn leaf_of(
+        &self,
+        tls: &CommonState,
+    ) -> Option<(CertificateDer<'static>, CertificateId, Lifetime)> {
         let leaf = tls.peer_certificates()?.first()?;
-        check_validity(leaf, self.clock.now()).ok()?;
-        Some(leaf.clone().into_owned())
+        let (id, lifetime) = self.leaves.check(leaf).ok()?;
+        Some((leaf.clone().into_owned(), id, lifetime))
     }
 
     /// Gives an MQTT client to the broker's thread.
@@ -417,11 +408,8 @@ impl Entrance {
         slot: OwnedSemaphorePermit,
     ) {
         let tls = shaken.tls.agreed();
-        let Some(leaf) = self.leaf_of(tls) else {
+        let Some((leaf, certificate, lifetime)) = self.leaf_of(tls) else {
             tracing::info!(%address, "a resumed certificate is no longer valid");
-            return;
-        };
-        let Some(not_after) = not_after(&leaf) else {
             return;
         };
         let local = match shaken.tcp.local_addr() {
@@ -434,12 +422,12 @@ impl Entrance {
         let arrival = Arrival {
             server_name,
             negotiated: Negotiated::of(tls),
-            certificate: pki::certificate_id(&leaf),
+            certificate,
             shaken,
             address,
             local,
             leaf,
-            not_after,
+            not_after: lifetime.not_after,
             slot,
         };
         // The thread has stopped when nobody listens; the client sees the close.
@@ -465,16 +453,6 @@ type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit, Turn);
 struct Turn {
     _turn: OwnedSemaphorePermit,
     _place: Place,
-}
-
-fn not_after(leaf: &CertificateDer<'_>) -> Option<Timestamp> {
-    match pki::Certificate::parse_der(leaf) {
-        Ok(certificate) => Some(certificate.not_after()),
-        Err(error) => {
-            tracing::info!(%error, "a certificate cannot be read");
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -578,7 +578,9 @@ fn validity_is_checked_at_both_ends() {
         .issue(key.public_key(), Subject::Fixed, year())
         .unwrap();
     let check = |seconds: i64, expected| {
-        let found = check_validity(leaf.der(), model::Timestamp::from_seconds(seconds));
+        let found = Lifetime::of(leaf.der())
+            .unwrap()
+            .check(model::Timestamp::from_seconds(seconds));
         assert_eq!(found, expected, "{seconds}");
     };
     let (begin, end) = (leaf.not_before().seconds(), leaf.not_after().seconds());
@@ -587,7 +589,7 @@ fn validity_is_checked_at_both_ends() {
     check(end, Ok(()));
     check(end + 1, Err(Refusal::Expired));
     let unreadable = CertificateDer::from(vec![0x30, 0x00]);
-    assert_eq!(check_validity(&unreadable, NOW), Err(Refusal::Malformed));
+    assert_eq!(Lifetime::of(&unreadable), Err(Refusal::Malformed));
 }
 
 // tests aws-iot [EP-10]

@@ -84,21 +84,43 @@ impl From<Refusal> for Error {
     }
 }
 
-/// Whether `now` lies within the validity of `leaf`, both ends included.
-///
-/// # Errors
-/// [`Refusal::Expired`], [`Refusal::NotYetValid`], or [`Refusal::Malformed`].
-// spec aws-iot [CT-10]: expired certificates are refused at TLS time.
-pub fn check_validity(leaf: &CertificateDer<'_>, now: Timestamp) -> Result<(), Refusal> {
-    let x509 = certificate::read(leaf).ok_or(Refusal::Malformed)?;
-    let validity = x509.validity();
-    if now.seconds() < validity.not_before.timestamp() {
-        return Err(Refusal::NotYetValid);
+/// When a certificate is valid, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The first moment, to the second.
+    pub not_before: Timestamp,
+    /// The last moment, to the second.
+    pub not_after: Timestamp,
+}
+
+impl Lifetime {
+    /// Reads it out of a certificate.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`].
+    pub fn of(leaf: &CertificateDer<'_>) -> Result<Self, Refusal> {
+        let x509 = certificate::read(leaf).ok_or(Refusal::Malformed)?;
+        let validity = x509.validity();
+        Ok(Self {
+            not_before: Timestamp::from_seconds(validity.not_before.timestamp()),
+            not_after: Timestamp::from_seconds(validity.not_after.timestamp()),
+        })
     }
-    if validity.not_after.timestamp() < now.seconds() {
-        return Err(Refusal::Expired);
+
+    /// Whether `now` lies within it.
+    ///
+    /// # Errors
+    /// [`Refusal::Expired`] or [`Refusal::NotYetValid`].
+    // spec aws-iot [CT-10]: expired certificates are refused at TLS time.
+    pub fn check(self, now: Timestamp) -> Result<(), Refusal> {
+        if now.seconds() < self.not_before.seconds() {
+            return Err(Refusal::NotYetValid);
+        }
+        if self.not_after.seconds() < now.seconds() {
+            return Err(Refusal::Expired);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 // spec aws-iot [EP-15]: preferred first; in TLS 1.2 the curve is not bound to the scheme.
