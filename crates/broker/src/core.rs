@@ -43,6 +43,7 @@ mod publish;
 mod rate;
 mod rates;
 mod receive;
+mod recent;
 mod refusals;
 mod restore;
 mod rests_on;
@@ -98,6 +99,7 @@ use journal::Journal;
 use message::Ledger;
 use outputs::Outputs;
 use presence::Presences;
+use recent::Recent;
 use refusals::Telling;
 use retained::Retained;
 use session::{Session, SubscriptionOptions};
@@ -221,6 +223,7 @@ pub(crate) struct Core {
     effects: Vec<Effect>,
     /// Scratch space of routing, kept to save its allocation.
     targets: Vec<(Target, SubscriptionOptions)>,
+    recent: Recent,
     images: Images,
     spare: Spare,
     counters: Counters,
@@ -267,6 +270,7 @@ impl Core {
             ending: Vec::new(),
             effects: Vec::new(),
             targets: Vec::new(),
+            recent: Recent::default(),
             images: Images::default(),
             spare: Spare::default(),
             counters: Counters::default(),

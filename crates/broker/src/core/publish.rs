@@ -384,9 +384,14 @@ impl Core {
             return;
         }
         let mut targets = std::mem::take(&mut self.targets);
-        self.routes.matches(message.topic(), |target, options| {
-            targets.push((*target, *options));
-        });
+        let topic = (message.topic(), message.topic_hash);
+        let generation = self.routes.generation();
+        if !self.recent.recall(topic, generation, &mut targets) {
+            self.routes.matches(message.topic(), |target, options| {
+                targets.push((*target, *options));
+            });
+            self.recent.keep(topic, generation, &targets);
+        }
         if targets.len() > 1 {
             self.merge_for_v311(&mut targets);
         }
