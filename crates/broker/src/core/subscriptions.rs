@@ -38,16 +38,18 @@ impl Subscriptions {
         }
     }
 
-    pub(crate) fn insert(&mut self, filter: Arc<str>, subscription: Subscription) {
+    /// What the subscription was before, if it existed.
+    pub(crate) fn insert(
+        &mut self,
+        filter: Arc<str>,
+        subscription: Subscription,
+    ) -> Option<Subscription> {
         match self {
-            Self::Many(many) => {
-                many.insert(filter, subscription);
-            }
+            Self::Many(many) => many.insert(filter, subscription),
             Self::Few(few) => match find(few, &filter) {
                 Ok(at) => {
-                    if let Some((_, known)) = few.get_mut(at) {
-                        *known = subscription;
-                    }
+                    let (_, known) = few.get_mut(at)?;
+                    Some(std::mem::replace(known, subscription))
                 }
                 Err(at) => {
                     few.reserve_exact(1);
@@ -55,6 +57,7 @@ impl Subscriptions {
                     if FEW_MAX < few.len() {
                         *self = Self::Many(std::mem::take(few).into_iter().collect());
                     }
+                    None
                 }
             },
         }
@@ -133,8 +136,8 @@ mod tests {
             for (number, adds) in steps {
                 let filter = format!("a/{number}");
                 if adds {
-                    subject.insert(filter.as_str().into(), subscription(&filter));
-                    model.insert(filter, ());
+                    let before = subject.insert(filter.as_str().into(), subscription(&filter));
+                    prop_assert_eq!(before.is_some(), model.insert(filter, ()).is_some());
                 } else {
                     prop_assert_eq!(subject.remove(&filter).is_some(), model.remove(&filter).is_some());
                 }
