@@ -437,7 +437,7 @@ impl Core {
             self.open_gates();
         }
         self.images.clear();
-        if self.traces.are_on() {
+        if self.traces.have_output() {
             self.trace_output(now);
         }
         self.arrange_telling(now);

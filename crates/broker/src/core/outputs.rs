@@ -109,6 +109,9 @@ impl Core {
             return;
         };
         let too_much = self.outputs.recount(connection);
+        if connection.traced {
+            self.traces.note_output(key);
+        }
         if max < connection.output.len() {
             self.reached(Budget::OutputBytes, key);
             self.counters.slow_readers_cut += 1;

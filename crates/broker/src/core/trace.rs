@@ -133,6 +133,8 @@ pub(crate) struct Traces {
     traces: BTreeMap<u64, Trace>,
     next_serial: u64,
     tapped: BTreeMap<Key<Connection>, Tapped>,
+    /// Those of them to whose output something was added in this turn.
+    fresh: Vec<Key<Connection>>,
     /// A timer looks for those that are over.
     armed: bool,
 }
@@ -194,6 +196,18 @@ impl Traces {
     /// Whether there is any trace.
     pub(super) fn are_on(&self) -> bool {
         !self.traces.is_empty()
+    }
+
+    /// Notes that something was added to the output of a connection that is traced.
+    pub(super) fn note_output(&mut self, key: Key<Connection>) {
+        if !self.fresh.contains(&key) {
+            self.fresh.push(key);
+        }
+    }
+
+    /// Whether there is output to be read at the end of the turn.
+    pub(super) fn have_output(&self) -> bool {
+        !self.fresh.is_empty()
     }
 
     /// Traces that concern a client id, or a principal.
@@ -342,6 +356,12 @@ impl Core {
             order,
         };
         let summary = trace.summary();
+        tracing::info!(
+            of = ?summary.of,
+            caller = summary.caller,
+            payload_bytes = summary.payload_bytes,
+            "a trace begins"
+        );
         self.traces.next_serial += 1;
         let serial = self.traces.next_serial;
         self.traces.traces.insert(serial, trace);

@@ -116,8 +116,7 @@ impl Core {
 
     /// Reads what the turn has put into the output of the connections that are traced.
     pub(in crate::core) fn trace_output(&mut self, now: Now) {
-        let keys: Vec<_> = self.traces.tapped.keys().copied().collect();
-        for key in keys {
+        for key in std::mem::take(&mut self.traces.fresh) {
             if let Some(connection) = self.connections.get(key) {
                 self.traces.output(now.wall, key, &connection.output);
             }
