@@ -201,8 +201,8 @@ impl Core {
             if !wanted.of.wants(session) {
                 continue;
             }
-            let bounds = (Bound::Excluded(behind), Bound::Unbounded);
-            for (text, subscription) in session.subscriptions.range::<str, _>(bounds) {
+            let behind = (!behind.is_empty()).then_some(behind);
+            for (text, subscription) in session.subscriptions.after(behind) {
                 looks += 1;
                 if self.selects(subscription, text, wanted) {
                     let topic = wanted.topic.as_ref();

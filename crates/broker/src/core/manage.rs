@@ -3,7 +3,6 @@
 //! Callers come through the gateway, which has judged them.
 
 use std::net::SocketAddr;
-use std::ops::Bound;
 
 use bytes::Bytes;
 use device_api::{DisconnectReason, Reserved};
