@@ -37,6 +37,8 @@ mod manage;
 mod message;
 mod outputs;
 mod pace;
+#[cfg(any(test, feature = "test-support"))]
+pub(crate) mod play;
 mod presence;
 mod propagate;
 mod publish;

@@ -33,6 +33,9 @@ mod receipts;
 mod shell;
 mod store;
 
+/// Any bytes as what clients might do; for tests and fuzz targets.
+#[cfg(any(test, feature = "test-support"))]
+pub use crate::core::play::check as check_play;
 pub use broker::{Addresses, Broker, BrokerOptions, ListenerTls, RunningBroker};
 pub use config::BrokerConfig;
 pub use directory::{DeviceRecord, Directory, Event, PropagatedSource, PropagatingAttribute};

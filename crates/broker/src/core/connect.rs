@@ -16,6 +16,7 @@ use super::connection::{Connection, Peer, State};
 use super::depart::history_row;
 use super::enforce::{Access, Cleared, topic_hash};
 use super::propagate::{UserProperties, propagated};
+use super::serve::fits;
 use super::session::Owner;
 use super::wills::LastWill;
 use super::{Budget, Core, Doubt, Effect, End, Now};
@@ -158,7 +159,7 @@ impl Core {
         };
         self.check_owner(now, &client_id, &owner, &peer.principal.certificate)?;
         self.check_session_count(&client_id, expiry_s)?;
-        Ok(Admitted {
+        let admitted = Admitted {
             keep_alive_s: self.limits().keep_alive.effective(connect.keep_alive_s),
             client_id,
             assigned,
@@ -167,7 +168,13 @@ impl Core {
             owner,
             expiry_s,
             will,
-        })
+        };
+        // spec mqtt5 [MQTT-3.1.2-24]: whom we could not tell the terms is not let in.
+        if !fits(&self.connack(connect, &admitted, false), connect) {
+            let code = ReasonCode::PacketTooLarge;
+            return Err(Refusal::new(code, "CONNACK_TOO_LARGE"));
+        }
+        Ok(admitted)
     }
 
     // spec aws-iot [MQ-12]

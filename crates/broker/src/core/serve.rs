@@ -262,8 +262,39 @@ impl Core {
             .map_or(ours, |theirs| theirs.min(ours))
     }
 
+    /// The terms of the connection. A client that takes only small packets is not told of what is
+    /// so by default.
+    // spec mqtt5 [MQTT-3.1.2-24]
+    pub(super) fn connack(
+        &self,
+        connect: &Connect,
+        admitted: &Admitted,
+        session_present: bool,
+    ) -> Packet {
+        let mut connack = self.whole_connack(connect, admitted, session_present);
+        if !fits(&connack, connect)
+            && let Packet::ConnAck(connack) = &mut connack
+        {
+            let properties = &mut connack.properties;
+            for available in [
+                &mut properties.retain_available,
+                &mut properties.wildcard_subscription_available,
+                &mut properties.subscription_identifiers_available,
+                &mut properties.shared_subscription_available,
+            ] {
+                *available = available.filter(|available| !available);
+            }
+        }
+        connack
+    }
+
     // spec aws-iot [MQ-13], [MQ-14], [MQ-20]
-    fn connack(&self, connect: &Connect, admitted: &Admitted, session_present: bool) -> Packet {
+    fn whole_connack(
+        &self,
+        connect: &Connect,
+        admitted: &Admitted,
+        session_present: bool,
+    ) -> Packet {
         let limits = self.limits();
         let aws = limits.profile == model::Profile::Aws;
         let asked_expiry = connect.properties.session_expiry_s.unwrap_or(0);
@@ -289,4 +320,10 @@ impl Core {
             },
         }))
     }
+}
+
+/// Whether the client that sent `connect` takes a packet of this size.
+pub(super) fn fits(packet: &Packet, connect: &Connect) -> bool {
+    let receiver = Receiver::of_connect(connect);
+    mqtt::encoded_len(packet, receiver.version).is_ok_and(|len| len <= receiver.packet_bytes_max)
 }

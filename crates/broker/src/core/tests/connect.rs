@@ -426,3 +426,36 @@ fn a_connection_ends_with_its_certificate() {
     world.advance(1);
     assert_eq!(world.told(client), "DISCONNECT(0x87)");
 }
+
+// tests mqtt5 [MQTT-3.1.2-24], [MQTT-3.2.2-16]
+#[test]
+fn connack_fits_the_client_or_refuses_it() {
+    let mut world = World::standard();
+    let mut check = |client_id: &str, packet_bytes_max: u32, expected: Option<(u8, bool)>| {
+        let mut connect = clean(V5, client_id);
+        connect.properties.packet_bytes_max = std::num::NonZeroU32::new(packet_bytes_max);
+        let client = world.connect(&Device::new("d"), connect);
+        let sent = world.sent(client).into_iter().next();
+        let found = sent.map(|packet| match packet {
+            Packet::ConnAck(connack) => {
+                let says_all = connack.properties.shared_subscription_available.is_some();
+                (connack.reason.byte(), says_all)
+            }
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(found, expected, "{packet_bytes_max} bytes");
+        let refused = expected.is_none_or(|(code, _)| code != 0);
+        assert_eq!(world.is_closed(client), refused);
+    };
+    // Without properties 5 bytes; receive maximum, packet size and alias maximum take 11, and what
+    // is so by default 8.
+    check("c", 24, Some((0x00, true)));
+    check("c", 23, Some((0x00, false)));
+    check("c", 16, Some((0x00, false)));
+    check("c", 15, Some((0x95, false)));
+    check("c", 5, Some((0x95, false)));
+    check("c", 4, None);
+    // The client id that was assigned has to be told.
+    check("", 55, Some((0x00, false)));
+    check("", 54, Some((0x95, false)));
+}
