@@ -7,7 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 CARGO := cargo
 
-.PHONY: demo test bench lint fmt setup-test setup-demo test-rust test-clients operations fuzz clean
+.PHONY: demo test soak bench lint fmt setup-test setup-demo test-rust test-clients operations fuzz clean
 
 demo:
 	@scripts/setup demo
@@ -18,6 +18,12 @@ demo:
 test:
 	@scripts/setup test
 	@scripts/test
+
+# What lasts too long for every change: a hundred crashes under load and more, 50,000 hours of the
+# simulated fleet. SOAK_ROUNDS and SOAK_SEEDS make it longer or shorter.
+soak:
+	@scripts/setup test
+	@scripts/soak
 
 # Palisade beside its peers, in one run: docs/benchmarks.md.
 # BENCH_FLAGS="--only fanin0,conn --rounds 5" and the like; `palisade-bench run --help` lists them.
