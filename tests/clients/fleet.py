@@ -89,6 +89,7 @@ class Fleet:
         self.agents = []
         self.tasks = []
         self.failed = None
+        self.patience_s = PATIENCE_S
 
     def moment(self):
         return next(self._count)
@@ -116,13 +117,13 @@ class Fleet:
             raise
 
     async def until(self, condition, what):
-        for _ in range(PATIENCE_S * 50):
+        for _ in range(self.patience_s * 50):
             if self.failed:
                 raise self.failed
             if condition():
                 return
             await asyncio.sleep(0.02)
-        raise AssertionError(f"not within {PATIENCE_S} s: {what() if callable(what) else what}")
+        raise AssertionError(f"not within {self.patience_s} s: {what() if callable(what) else what}")
 
     async def close(self):
         for task in self.tasks:

@@ -95,9 +95,7 @@ class Rounds:
         await fleet.until(lambda: any(at for *_, at in list(fleet.messages.values())[before:]),
                           "something is acknowledged")
         await asyncio.sleep(self.random.uniform(0.1, 1.5))
-        # A stop is a disconnect of everybody; a death is not even that.
-        end = self.platform.stop if number % 3 == 2 else self.platform.kill
-        await asyncio.to_thread(end)
+        await asyncio.to_thread(self.end, number)
         fleet.up.clear()
         restless.stops.set()
         fleet.loading = False
@@ -108,6 +106,13 @@ class Rounds:
         await asyncio.to_thread(self.platform.start)
         fleet.up.set()
         await self.check(number)
+
+    def end(self, number):
+        """A stop is a disconnect of everybody; a death is not even that."""
+        if number % 3 == 2:
+            self.platform.stop()
+        else:
+            self.platform.kill()
 
     async def check(self, number):
         fleet = self.fleet
