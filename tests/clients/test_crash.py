@@ -1,8 +1,8 @@
 """The broker dies or is stopped at a random moment under mixed load, again and again, and whatever
 was acknowledged is there.
 
-`make test` plays ten rounds, `make soak` more (`PALISADE_CRASH_ROUNDS`). A round that fails is
-played again with `PALISADE_CRASH_SEED`; what the machine does in between is not in the seed.
+`make test` plays ten rounds, `make soak` more (`PALISADE_TEST_CRASH_ROUNDS`). A round that fails is
+played again with `PALISADE_TEST_CRASH_SEED`; what the machine does in between is not in the seed.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from fleet import Churner, Fleet, Link, Publisher, Subscriber, Testator
 from test_restart import database_of
 from wire import PINGRESP, PUBLISH, publish, subscribe
 
-ROUNDS = int(os.environ.get("PALISADE_CRASH_ROUNDS", "10"))
-SEED = int(os.environ.get("PALISADE_CRASH_SEED", "1"))
+ROUNDS = int(os.environ.get("PALISADE_TEST_CRASH_ROUNDS", "10"))
+SEED = int(os.environ.get("PALISADE_TEST_CRASH_SEED", "1"))
 
 
 class Restless(threading.Thread):
@@ -202,5 +202,5 @@ class Rounds:
 @pytest.mark.parametrize("engine, rounds", [("sqlite", ROUNDS), ("postgres", max(2, ROUNDS // 5))])
 def test_nothing_acknowledged_is_lost(new_platform, new_device, unique, engine, rounds):
     platform = new_platform(*database_of(engine, unique))
-    print(f"PALISADE_CRASH_SEED={SEED}")
+    print(f"PALISADE_TEST_CRASH_SEED={SEED}")
     asyncio.run(Rounds(platform, new_device, SEED).play(rounds))

@@ -17,7 +17,7 @@ from conftest import ACCOUNT, ROOT, Platform
 from test_crash import SEED, Rounds
 
 SOURCE = ROOT / "tests/power/shadow.c"
-ROUNDS = int(os.environ.get("PALISADE_POWER_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("PALISADE_TEST_POWER_ROUNDS", "3"))
 
 
 @pytest.fixture(scope="session")
