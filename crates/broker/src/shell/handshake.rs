@@ -7,8 +7,8 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use rustls::ServerConfig;
 use rustls::server::{Accepted, Acceptor};
+use rustls::{ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -86,6 +86,11 @@ pub(super) async fn shake_hands(
         incoming.drain(..done);
         match progress {
             Progress::Open => {
+                // With TLS 1.2 the client waits for our Finished; with 1.3 it has all it needs.
+                if tls.agreed().protocol_version() == Some(ProtocolVersion::TLSv1_2) {
+                    tcp.write_all(&outgoing).await?;
+                    outgoing.clear();
+                }
                 incoming.shrink_to_fit();
                 return Ok(Shaken {
                     tcp,

@@ -1,9 +1,9 @@
 //! What an operator sees of live things, asked through the gateway.
 
+use mqtt::Packet;
+use pki::tls::SecurityPolicy;
 use rustls::HandshakeKind;
 use serde_json::{Value, json};
-
-use mqtt::Packet;
 
 use crate::client::{Client, V5, clean, persistent, publish};
 use crate::world::{ALL, World, in_world};
@@ -42,6 +42,28 @@ fn a_resumed_session_tells_the_key_exchange_it_made() {
                 .call("iot-data", "DeleteConnection", input)
                 .await
                 .unwrap();
+        }
+    });
+}
+
+// tests aws-iot [EP-10], [EP-14]
+#[test]
+fn a_client_of_tls_1_2_is_served_and_never_resumes() {
+    in_world(async |world| {
+        let device = world.device(ALL);
+        let config = world.tls_of(Some(&device), &[], SecurityPolicy::Tls12);
+        for client_id in ["first", "again"] {
+            let connect = clean(V5, client_id);
+            let joined = Client::connect_with(world.addresses.mqtt, config.clone(), connect).await;
+            let mut client = joined.0.unwrap();
+            client.subscribe("a", 1).await;
+            let input = json!({"clientId": client_id});
+            let found = world.call("palisade", "ListConnections", input).await;
+            let found = found.unwrap();
+            let found = only(&found["connections"]);
+            assert_eq!(found["tlsVersion"], "TLSv1_2");
+            assert_eq!(found["tlsGroup"], "X25519");
+            assert_eq!(found["tlsResumed"], false);
         }
     });
 }

@@ -298,13 +298,23 @@ impl World {
 
     /// TLS of a client, with the certificate of `device` when there is one.
     pub(crate) fn tls(&self, device: Option<&Device>, alpn: &[&str]) -> Arc<ClientConfig> {
+        self.tls_of(device, alpn, SecurityPolicy::default())
+    }
+
+    /// As [`World::tls`], of a client that speaks certain versions.
+    pub(crate) fn tls_of(
+        &self,
+        device: Option<&Device>,
+        alpn: &[&str],
+        policy: SecurityPolicy,
+    ) -> Arc<ClientConfig> {
         let identity =
             device.map(|device| (device.certificate_pem.as_str(), device.key_pem.as_str()));
         client_config(ClientSettings {
             roots_pem: &self.authorities.server.certificate().pem(),
             identity,
             send_sni: true,
-            policy: SecurityPolicy::default(),
+            policy,
             alpn: alpn.iter().map(|one| one.as_bytes().to_vec()).collect(),
             clock: Arc::clone(&self.authorities.clock),
         })
