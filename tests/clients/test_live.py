@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import sqlite3
+import ssl
 import subprocess
 
 import paho.mqtt.client as mqtt
@@ -12,6 +13,8 @@ import pytest
 import conftest
 from conftest import BINARY, EVERYTHING, eventually
 from test_paho import Client
+from wire import Wire
+from wire import connect as wire_connect
 
 VERSIONS = [mqtt.MQTTv311, mqtt.MQTTv5]
 
@@ -131,7 +134,7 @@ def test_a_trace_ends_after_its_time(new_device, trace):
     assert tracer.records() == []
 
 
-def test_a_trace_is_in_the_trail_and_can_be_ended_by_others(new_platform, unique):
+def test_a_trace_is_in_the_trail_and_can_be_ended_by_others(new_platform, new_device):
     platform = new_platform()
     tracer = Tracer(platform, "--client", "c")
     found, = rows(platform, "trace", "--list")
@@ -139,10 +142,13 @@ def test_a_trace_is_in_the_trail_and_can_be_ended_by_others(new_platform, unique
     platform.cli("trace", "--stop", found["traceId"])
     assert tracer.records() == []
     assert platform.cli("trace", "--stop", found["traceId"], check=False).returncode == 3
+    Client(new_device(*EVERYTHING, target=platform, client=platform.client("iot"), name="c")).connect()
+    platform.cli("connections", "kick", "c")
     platform.stop()
     with sqlite3.connect(platform.data_dir / "palisade.db") as database:
         names = [name for (name,) in database.execute("SELECT event_name FROM trail_events")]
     assert names.count("StartTrace") == 1 and names.count("StopTrace") == 2
+    assert names.count("DeleteConnection") == 1
 
 
 @pytest.fixture
@@ -166,6 +172,12 @@ def test_what_each_connection_agreed_on_is_told_and_counted(platform, new_device
     found, = rows(platform, "connections", "list", "--thing", device.name)
     assert (found["tlsVersion"], found["tlsGroup"], found["tlsResumed"]) == (
         "TLSv1_3", "X25519", False)
+    older = device.tls()
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+    with Wire(device, context=older) as wire:
+        assert wire.ask(wire_connect("older")).code == 0
+        found, = rows(platform, "connections", "list", "--client", "older")
+        assert (found["tlsVersion"], found["tlsGroup"]) == ("TLSv1_2", "X25519")
     hybrid, = rows(platform, "connections", "list", "--client", sub)
     assert hybrid["tlsGroup"] == "X25519MLKEM768"
     wide = platform.cli("connections", "list", "--wide", "--prefix", sub).stdout

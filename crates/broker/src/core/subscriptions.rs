@@ -145,7 +145,8 @@ mod tests {
                 prop_assert_eq!(subject.values().count(), model.len());
                 for after in [None, Some("a/17"), Some("a/5")] {
                     let found: Vec<_> = subject.after(after).map(|(filter, _)| filter.to_string()).collect();
-                    let expected: Vec<_> = model.keys().filter(|key| after.is_none_or(|after| after < key.as_str())).cloned().collect();
+                    let behind = |key: &&String| after.is_none_or(|after| after < key.as_str());
+                    let expected: Vec<_> = model.keys().filter(behind).cloned().collect();
                     prop_assert_eq!(found, expected);
                 }
             }

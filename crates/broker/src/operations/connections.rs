@@ -40,7 +40,9 @@ pub(super) fn operations(broker: &Broker) -> Vec<Operation> {
                 let broker = for_delete.clone();
                 Box::pin(async move { delete(&broker, input).await })
             },
-        ),
+        )
+        // Who ended a connection or deleted a session is asked afterwards.
+        .recorded(),
         Operation::asynchronous(
             "iot-data",
             "ListSubscriptions",
