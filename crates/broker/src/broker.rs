@@ -26,6 +26,7 @@ use crate::metrics::{Doormen, Gauges};
 use crate::operations;
 use crate::receipts::{Receipt, Receipts};
 use crate::shell::{Call, ListenError, Listeners, Request, Shell, Thread, ThreadOptions};
+use crate::staleness::Staleness;
 use crate::store;
 
 /// Calls that may wait for the broker's thread.
@@ -109,13 +110,15 @@ impl Broker {
         let limits = options.config.limits(options.profile)?;
         let (calls, waiting) = mpsc::channel(CALLS_MAX);
         let gauges = Gauges::register(&options.metrics);
+        let receipts = Arc::default();
+        Staleness::register(&options.metrics, &options.storage, &receipts);
         let doormen = Doormen::register(&options.metrics, &gauges);
         Ok(Self(Arc::new(Inner {
             options,
             limits,
             calls,
             waiting: Mutex::new(Some(waiting)),
-            receipts: Arc::default(),
+            receipts,
             persisted: watch::Sender::new(0),
             gauges,
             doormen,

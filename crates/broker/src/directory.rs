@@ -9,6 +9,8 @@ use model::{ApiError, CertificateId};
 use policy::Facts;
 use storage::Tx;
 
+use crate::amendment::Amendment;
+
 /// Knows which certificates may come in, and what their policies rest on.
 ///
 /// Implemented where registry and certificates are both in view.
@@ -22,6 +24,21 @@ pub trait Directory: Send + Sync + 'static {
         tx: &mut Tx<'_>,
         certificate: &CertificateId,
     ) -> Result<Option<DeviceRecord>, ApiError>;
+
+    /// What the change of `topic` and `key` does to facts that were read before it; `None` when
+    /// whoever it touches must be read again, which is always right.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    fn amendment(
+        &self,
+        tx: &mut Tx<'_>,
+        topic: &str,
+        key: &str,
+    ) -> Result<Option<Amendment>, ApiError> {
+        let _reads_everybody = (tx, topic, key);
+        Ok(None)
+    }
 
     /// An unknown certificate, `der`, came with proof of its key: it may be registered by its
     /// certificate authority's rules. Also asked for one that was, as long as it is

@@ -21,6 +21,7 @@
 
 pub mod config;
 
+mod amendment;
 mod broker;
 mod core;
 mod device_policy;
@@ -31,11 +32,13 @@ mod negotiated;
 mod operations;
 mod receipts;
 mod shell;
+mod staleness;
 mod store;
 
 /// Any bytes as what clients might do; for tests and fuzz targets.
 #[cfg(any(test, feature = "test-support"))]
 pub use crate::core::play::check as check_play;
+pub use amendment::Amendment;
 pub use broker::{Addresses, Broker, BrokerOptions, ListenerTls, RunningBroker};
 pub use config::BrokerConfig;
 pub use directory::{DeviceRecord, Directory, Event, PropagatedSource, PropagatingAttribute};

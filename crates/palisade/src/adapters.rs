@@ -75,6 +75,9 @@ impl certificates::Tags for RegistryTags {
     }
 }
 
+/// Things of a group that are read at once; of a larger one each principal is read again.
+const AMENDED_THINGS_MAX: usize = 100_000;
+
 /// What the broker asks about a device.
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
@@ -100,6 +103,30 @@ impl broker::Directory for Directory {
             facts,
             propagating,
         }))
+    }
+
+    fn amendment(
+        &self,
+        tx: &mut Tx<'_>,
+        topic: &str,
+        key: &str,
+    ) -> Result<Option<broker::Amendment>, ApiError> {
+        let (scope, documents) = (&self.scope, &*self.documents);
+        match topic {
+            registry::POLICY_CHANGED => {
+                let policy = registry::policy_now(tx, scope, key, documents)?;
+                Ok(policy.map(broker::Amendment::Policy))
+            }
+            registry::GROUP_CHANGED => {
+                let group = registry::group_now(tx, scope, key, documents, AMENDED_THINGS_MAX)?;
+                Ok(group.map(|(policies, things)| broker::Amendment::Group {
+                    name: key.to_owned(),
+                    policies,
+                    things,
+                }))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn introduce(

@@ -116,6 +116,46 @@ pub fn policies_of(
         .collect()
 }
 
+/// The default version of a policy; `None` when there is no such policy.
+///
+/// # Errors
+/// As [`facts`].
+pub fn policy_now(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    name: &str,
+    documents: &Documents,
+) -> Result<Option<NamedPolicy>, ApiError> {
+    let Some(policy) = store::policies::find(tx, name)? else {
+        return Ok(None);
+    };
+    let version = store::policies::find_version(tx, name, policy.default_version)?;
+    version
+        .map(|version| documents.named(scope, version))
+        .transpose()
+}
+
+/// The policies attached to a group, and the things in it or below it; `None` when those are more
+/// than `things_max`. A group that is not there has neither.
+///
+/// # Errors
+/// As [`facts`].
+pub fn group_now(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    name: &str,
+    documents: &Documents,
+    things_max: usize,
+) -> Result<Option<(Vec<NamedPolicy>, BTreeSet<String>)>, ApiError> {
+    let rows = i64::try_from(things_max.saturating_add(1)).unwrap_or(i64::MAX);
+    let things = store::groups::members(tx, name, true, "", rows)?;
+    if things_max < things.len() {
+        return Ok(None);
+    }
+    let policies = policies_of(tx, scope, &groups::arn(scope, name), documents)?;
+    Ok(Some((policies, things.into_iter().collect())))
+}
+
 pub(crate) fn operations(ports: &Ports) -> Vec<Operation> {
     let (effective, tested) = (ports.clone(), ports.clone());
     vec![

@@ -40,7 +40,7 @@ use model::{ApiError, CertificateId};
 use serde::Serialize;
 use storage::{Migration, Tx};
 
-pub use authorization::{Documents, facts, policies_of, things_of};
+pub use authorization::{Documents, facts, group_now, policies_of, policy_now, things_of};
 pub use config::RegistryConfig;
 pub use endpoint::Endpoints;
 pub use limits::Limits;
@@ -48,6 +48,7 @@ pub use policy_attachments::{detach_all_policies, has_policies};
 pub use principals::has_things;
 pub use tags::{Tag, delete_tags, put_tags};
 pub use thing_types::{PropagatedValue, PropagatingAttribute, propagating_attributes};
+pub use topics::{POLICY as POLICY_CHANGED, THING_GROUP as GROUP_CHANGED};
 
 /// The registry's tables.
 pub const MIGRATIONS: &[Migration] = &[Migration {

@@ -8,8 +8,8 @@ pub(crate) const THING: &str = "thing";
 /// The properties, deprecation or existence of the thing type named by the key.
 pub(crate) const THING_TYPE: &str = "thing-type";
 /// The attached policies or the existence of the static group named by the key.
-pub(crate) const THING_GROUP: &str = "thing-group";
+pub const THING_GROUP: &str = "thing-group";
 /// The default version or the existence of the policy named by the key.
-pub(crate) const POLICY: &str = "policy";
+pub const POLICY: &str = "policy";
 /// The policies or things attached to the principal that is the key.
 pub(crate) const PRINCIPAL: &str = "principal";

@@ -41,6 +41,7 @@ mod writer;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use model::Clock;
 use tokio::sync::Mutex;
@@ -180,6 +181,12 @@ impl Storage {
     /// The changes from now on.
     pub fn changes(&self) -> Changes {
         Changes::new(self.clone(), &self.shared.feed)
+    }
+
+    /// When this process made the change with this sequence known, on the monotonic clock of
+    /// [`Storage::clock`]; `None` when there is no such change yet, or it was long ago.
+    pub fn changed_at(&self, sequence: u64) -> Option<Instant> {
+        self.shared.feed.published_at(sequence)
     }
 
     /// Where transactions take their time from.

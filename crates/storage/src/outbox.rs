@@ -7,13 +7,17 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::Timestamp;
 use tokio::sync::watch;
 
 use crate::engine::{Engine, Fault};
 use crate::{Row, Storage, StorageError, params};
+
+mod published;
+
+use published::Published;
 
 /// Something changed, and the change is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +147,7 @@ fn as_column(sequence: u64) -> i64 {
 #[derive(Debug)]
 pub(crate) struct Feed {
     ring: Mutex<VecDeque<Change>>,
+    published: Published,
     head: watch::Sender<Head>,
 }
 
@@ -157,15 +162,17 @@ impl Feed {
         let closed = false;
         Self {
             ring: Mutex::new(VecDeque::new()),
+            published: Published::default(),
             head: watch::Sender::new(Head { last, closed }),
         }
     }
 
-    /// Makes committed changes known.
-    pub(crate) fn publish(&self, changes: Vec<Change>) {
+    /// Makes committed changes known, now.
+    pub(crate) fn publish(&self, changes: Vec<Change>, now: Instant) {
         let Some(last) = changes.last().map(|change| change.sequence) else {
             return;
         };
+        self.published.note(last, now);
         let mut ring = self.lock();
         let follows = ring.back().map(|change| change.sequence + 1);
         if follows.is_some() && follows != changes.first().map(|change| change.sequence) {
@@ -186,6 +193,11 @@ impl Feed {
             head.last = head.last.max(last);
             further
         });
+    }
+
+    /// When the change with this sequence was made known.
+    pub(crate) fn published_at(&self, sequence: u64) -> Option<Instant> {
+        self.published.at(sequence)
     }
 
     pub(crate) fn close(&self) {

@@ -193,7 +193,9 @@ impl Writer {
         counters
             .group_max
             .fetch_max(jobs.len() as u64, Ordering::Relaxed);
-        self.shared.feed.publish(changes);
+        self.shared
+            .feed
+            .publish(changes, self.shared.clock.instant());
         jobs.into_iter().for_each(Job::answer);
     }
 

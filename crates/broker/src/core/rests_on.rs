@@ -28,8 +28,11 @@ pub(crate) struct Ground {
 impl RestsOn {
     /// States what `principal` rests on from now on; what was stated before is forgotten.
     pub(crate) fn put(&mut self, principal: &CertificateId, arn: &str, facts: Option<&Facts>) {
-        self.remove(principal);
         let grounds = grounds(principal, arn, facts);
+        if self.principals.get(principal) == Some(&grounds) {
+            return;
+        }
+        self.remove(principal);
         for ground in &grounds {
             self.grounds
                 .entry(ground.clone())

@@ -27,6 +27,13 @@ pub(crate) struct Reviewed {
     pub(crate) subscriptions_dropped: u64,
 }
 
+impl Reviewed {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.sessions_closed += other.sessions_closed;
+        self.subscriptions_dropped += other.subscriptions_dropped;
+    }
+}
+
 impl Core {
     /// Judges every connection of `certificate` by what is known of it now.
     pub(crate) fn review(
@@ -57,6 +64,31 @@ impl Core {
         }
         self.settle(now);
         reviewed
+    }
+
+    /// Puts new facts under every connection of `certificate`, which still have to be reviewed:
+    /// whatever they do from now on is judged by them.
+    pub(crate) fn adopt(&mut self, now: Now, certificate: &CertificateId, known: &Arc<Known>) {
+        let connections = self.by_principal.get(certificate).cloned();
+        for key in connections.unwrap_or_default() {
+            self.put_under(now, key, known);
+        }
+    }
+
+    fn put_under(&mut self, now: Now, key: Key<Connection>, known: &Arc<Known>) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.access_read_at = now.wall;
+        if Arc::ptr_eq(&connection.known, known) {
+            return;
+        }
+        connection.known = Arc::clone(known);
+        if let Some(serving) = connection.serving_mut() {
+            let facts = Arc::clone(&known.facts);
+            serving.access = serving.access.renewed(facts, &self.settings.grounds);
+            serving.propagated = propagated(known, &serving.access);
+        }
     }
 
     /// Ends every connection of `certificate`, because it cannot be told whether it may stay.
@@ -96,15 +128,9 @@ impl Core {
         known: &Arc<Known>,
     ) -> Option<String> {
         let rechecks = self.limits().recheck_connect;
+        self.put_under(now, key, known);
         let connection = self.connections.get_mut(key)?;
-        connection.known = Arc::clone(known);
-        connection.access_read_at = now.wall;
         let principal = std::rc::Rc::clone(&connection.peer.principal);
-        let serving = connection.serving_mut()?;
-        serving.access = serving
-            .access
-            .renewed(Arc::clone(&known.facts), &self.settings.grounds);
-        serving.propagated = propagated(known, &serving.access);
         // First: the will of a connection that ends goes out, unless it may not any more.
         self.recheck_will(now, key);
         if rechecks {

@@ -10,6 +10,7 @@ fn receipt(sequence: u64) -> Receipt {
         sessions_closed: 1,
         subscriptions_dropped: 0,
         elapsed_ms: 3,
+        elapsed_us: 2500,
     }
 }
 

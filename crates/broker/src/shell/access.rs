@@ -16,6 +16,7 @@ use model::{ApiError, CertificateId, Scope};
 use storage::{Change, Changes, Storage};
 
 use super::Shell;
+use crate::amendment::Amendment;
 use crate::core::{Principal, RestsOn, Reviewed, concerns};
 use crate::directory::{DeviceRecord, Directory, Standing};
 use crate::receipts::{Receipt, Receipts};
@@ -26,6 +27,10 @@ const KNOWN_MAX: usize = 100_000;
 const RECENT_MAX: usize = 1024;
 /// Certificates read in one transaction.
 const READ_TOGETHER: usize = 256;
+/// From so many on, what a change does is read once and not for each.
+const AMENDED_MIN: usize = 32;
+/// Certificates judged without reading, before sockets have their turn.
+const JUDGE_TOGETHER: usize = 256;
 /// How often a record that keeps changing is read before giving up.
 const READ_AGAIN_MAX: u32 = 16;
 /// How long to wait before a database that did not answer is asked about a will again.
@@ -138,7 +143,8 @@ impl Access {
             self.forget(certificate);
             return;
         };
-        if self.known.borrow().len() >= KNOWN_MAX {
+        let is_new = !self.known.borrow().contains_key(certificate);
+        if is_new && self.known.borrow().len() >= KNOWN_MAX {
             self.make_room(shell);
         }
         let arn = self.principal(certificate.clone()).arn;
@@ -176,15 +182,14 @@ impl Access {
             let mut reviewed = BTreeSet::new();
             for change in batch {
                 let done = self.apply(&shell, &change, &mut reviewed).await;
-                let elapsed = self.storage.clock().now().since(change.at);
-                let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                let elapsed_us = self.elapsed_us(&change);
                 if done != Reviewed::default() {
                     tracing::info!(
                         topic = change.topic,
                         key = change.key,
                         sessions_closed = done.sessions_closed,
                         subscriptions_dropped = done.subscriptions_dropped,
-                        latency_ms = elapsed_ms,
+                        latency_us = elapsed_us,
                         "a change of access was applied to live sessions"
                     );
                 }
@@ -194,10 +199,22 @@ impl Access {
                     key: change.key,
                     sessions_closed: done.sessions_closed,
                     subscriptions_dropped: done.subscriptions_dropped,
-                    elapsed_ms,
+                    elapsed_ms: elapsed_us.div_ceil(1000),
+                    elapsed_us,
                 });
             }
         }
+    }
+
+    /// How long ago a change was committed.
+    fn elapsed_us(&self, change: &Change) -> u64 {
+        let clock = self.storage.clock();
+        let elapsed = match self.storage.changed_at(change.sequence) {
+            Some(at) => clock.instant().saturating_duration_since(at),
+            // Another process committed it.
+            None => clock.now().since(change.at),
+        };
+        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Frees the client ids that certificates hold which let nobody in any more, for ever.
@@ -262,6 +279,9 @@ impl Access {
             .into_iter()
             .filter(|id| !reviewed.contains(id))
             .collect();
+        if let Some(amendment) = self.amendment(change, touched.len()).await {
+            return self.amend(shell, &touched, &amendment).await;
+        }
         let mut sum = Reviewed::default();
         for together in touched.chunks(READ_TOGETHER) {
             let read = self.read(together.to_vec());
@@ -277,10 +297,59 @@ impl Access {
                     self.shut_out(shell, together)
                 }
             };
-            sum.sessions_closed += done.sessions_closed;
-            sum.subscriptions_dropped += done.subscriptions_dropped;
+            sum.add(done);
         }
         reviewed.extend(touched);
+        sum
+    }
+
+    /// What the change does to what is known of so many, where that is worth asking and known.
+    async fn amendment(&self, change: &Change, touched: usize) -> Option<Amendment> {
+        if touched < AMENDED_MIN || change.topic == Change::MISSED {
+            return None;
+        }
+        let directory = Arc::clone(&self.directory);
+        let (topic, key) = (change.topic.clone(), change.key.clone());
+        let run = move |tx: &mut storage::Tx<'_>| directory.amendment(tx, &topic, &key);
+        let read = tokio::time::timeout(self.patience, self.storage.read(run)).await;
+        match read {
+            Ok(Ok(amendment)) => amendment,
+            // Each is read then, or shut out if that fails too.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what a change does could not be read");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Lets the core judge those whom a change touches by what is known of them, with the change.
+    async fn amend(
+        &self,
+        shell: &Shell,
+        touched: &[CertificateId],
+        amendment: &Amendment,
+    ) -> Reviewed {
+        // First whatever they do is judged anew, then what they had before.
+        for certificate in touched {
+            let known = self.known.borrow().get(certificate).cloned();
+            if let Some(Standing::Active(known)) = known {
+                let known = Arc::new(amendment.of(&known));
+                self.remember(shell, certificate, &Standing::Active(Arc::clone(&known)));
+                shell.with(|core, now| core.adopt(now, certificate, &known));
+            }
+        }
+        let mut sum = Reviewed::default();
+        for together in touched.chunks(JUDGE_TOGETHER) {
+            for certificate in together {
+                let known = self.known.borrow().get(certificate).cloned();
+                // Nobody rests on what was forgotten since.
+                if let Some(standing) = known {
+                    sum.add(shell.with(|core, now| core.review(now, certificate, &standing)));
+                }
+            }
+            tokio::task::yield_now().await;
+        }
         sum
     }
 
@@ -294,9 +363,7 @@ impl Access {
         for (certificate, record) in certificates.iter().zip(records) {
             let standing = Standing::of(record);
             self.remember(shell, certificate, &standing);
-            let done = shell.with(|core, now| core.review(now, certificate, &standing));
-            sum.sessions_closed += done.sessions_closed;
-            sum.subscriptions_dropped += done.subscriptions_dropped;
+            sum.add(shell.with(|core, now| core.review(now, certificate, &standing)));
         }
         sum
     }
@@ -305,8 +372,7 @@ impl Access {
         let mut sum = Reviewed::default();
         for certificate in certificates {
             self.forget(certificate);
-            let done = shell.with(|core, now| core.shut_out_unreviewed(now, certificate));
-            sum.sessions_closed += done.sessions_closed;
+            sum.add(shell.with(|core, now| core.shut_out_unreviewed(now, certificate)));
         }
         sum
     }

@@ -161,6 +161,7 @@ fn live(
     options: ThreadOptions,
 ) -> Result<Rc<Shell>, ThreadStartError> {
     let changes = options.storage.changes();
+    options.receipts.begin(changes.cursor());
     let core = runtime.block_on(restored(&options))?;
     let waker = Waker::new(poll.registry(), WOKEN)?;
     let executor = Executor::new(move || {

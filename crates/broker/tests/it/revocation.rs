@@ -1,8 +1,9 @@
 //! Access ends on live sessions, and stays ended.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use broker::BrokerConfig;
+use broker::{Amendment, BrokerConfig};
 use model::Clock;
 use mqtt::ReasonCode;
 use pki::authority::Validity;
@@ -10,7 +11,7 @@ use rustls::HandshakeKind;
 use serde_json::json;
 
 use crate::client::{Client, V3, V5, clean, persistent, with_will};
-use crate::world::{ALL, grouped, in_world, in_world_with, policy, record, revoked};
+use crate::world::{ALL, grouped, in_world, in_world_with, named_iot, policy, record, revoked};
 
 // tests aws-iot [G-5]
 #[test]
@@ -30,7 +31,7 @@ fn a_revoked_certificate_loses_its_sessions_and_a_receipt_says_so() {
         assert_eq!(
             world.receipt(sequence).await,
             json!({"sequence": sequence, "topic": "certificate", "key": device.id.as_str(),
-                "sessionsClosed": 2, "subscriptionsDropped": 0, "elapsedMs": 0})
+                "sessionsClosed": 2, "subscriptionsDropped": 0, "elapsedMs": 0, "elapsedUs": 0})
         );
         let (_, answer) = Client::connect(world, &device, clean(V5, "newer")).await;
         assert_eq!(answer, None);
@@ -139,6 +140,13 @@ fn sessions_that_cannot_be_judged_are_ended() {
             None
         );
         *world.registry.away.lock().unwrap() = false;
+        // No answer is no better than an error.
+        let mut client = Client::join(world, &device, clean(V5, "d")).await;
+        world.hang(true);
+        let sequence = world.changed("certificate", device.id.as_str()).await;
+        assert_eq!(client.told().await, "DISCONNECT(0x87)");
+        assert_eq!(world.receipt(sequence).await["sessionsClosed"], 1);
+        world.hang(false);
         Client::join(world, &device, clean(V5, "d")).await;
     });
 }
@@ -202,5 +210,86 @@ fn another_owner_gets_neither_the_connection_nor_the_session() {
         assert_eq!(refused, Some((ReasonCode::ClientIdentifierNotValid, false)));
         let (_, resumed) = Client::connect(world, &owner, persistent(V5, "shared")).await;
         assert_eq!(resumed, Some((ReasonCode::Success, true)));
+    });
+}
+
+// tests aws-iot [G-5], [PL-51]
+#[test]
+fn what_a_change_does_to_many_is_read_once() {
+    const MANY: usize = 40;
+    in_world(async |world| {
+        let mut clients = Vec::new();
+        for number in 0..MANY {
+            let device = world.device(ALL);
+            let name = format!("d{number}");
+            let mut client = Client::join(world, &device, clean(V5, &name)).await;
+            client.subscribe("a", 0).await;
+            clients.push((client, device));
+        }
+        let reads = || world.registry.reads.load(Ordering::SeqCst);
+        let before = reads();
+        let amend = |lines: &[&str]| {
+            let policy = named_iot("own", &policy(lines));
+            *world.registry.amendment.lock().unwrap() = Some(Amendment::Policy(policy));
+        };
+        amend(&["Allow Connect *", "Allow Receive *"]);
+        let sequence = world.changed("policy", "own").await;
+        let receipt = world.receipt(sequence).await;
+        assert_eq!(receipt["subscriptionsDropped"], MANY);
+        amend(&["Deny Connect *"]);
+        // One who is read whole, as ever.
+        let device = &clients[0].1;
+        world.put(device, revoked());
+        let sequence = world.changed("certificate", device.id.as_str()).await;
+        assert_eq!(world.receipt(sequence).await["sessionsClosed"], 1);
+        assert_eq!(reads(), before + 1);
+        let sequence = world.changed("policy", "own").await;
+        assert_eq!(world.receipt(sequence).await["sessionsClosed"], MANY - 1);
+        assert_eq!(reads(), before + 1);
+        for (client, _) in &mut clients {
+            assert_eq!(client.told().await, "DISCONNECT(0x87)");
+        }
+    });
+}
+
+#[test]
+fn how_stale_policies_are_is_a_metric() {
+    let config = BrokerConfig {
+        review_timeout_ms: 60_000,
+        ..BrokerConfig::default()
+    };
+    in_world_with(config, async |world| {
+        let device = world.device(ALL);
+        let _client = Client::join(world, &device, clean(V5, "d")).await;
+        let metric = |text: &str, name: &str| -> f64 {
+            let line = text
+                .lines()
+                .find(|line| line.starts_with(&format!("{name} ")));
+            let value = line.and_then(|line| line.split(' ').nth(1));
+            value
+                .unwrap_or_else(|| panic!("no {name}"))
+                .parse()
+                .unwrap()
+        };
+        const STALENESS: &str = "palisade_policy_staleness_seconds";
+        let sequence = world.changed("certificate", device.id.as_str()).await;
+        world.receipt(sequence).await;
+        let text = world.metrics.render().unwrap();
+        assert_eq!(metric(&text, STALENESS), 0.0);
+        let applied = metric(&text, "broker_policy_applied_seconds_count");
+        assert!(applied >= 1.0);
+        // A review that hangs makes it grow.
+        world.hang(true);
+        let sequence = world.changed("certificate", device.id.as_str()).await;
+        world.clock.advance(Duration::from_secs(3));
+        let stale = || metric(&world.metrics.render().unwrap(), STALENESS);
+        assert_eq!(stale(), 3.0);
+        world.clock.advance(Duration::from_secs(4));
+        assert_eq!(stale(), 7.0);
+        world.hang(false);
+        let receipt = world.receipt(sequence).await;
+        assert_eq!(receipt["elapsedUs"], 7_000_000);
+        assert_eq!(receipt["elapsedMs"], 7000);
+        assert_eq!(stale(), 0.0);
     });
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use broker::{
-    Addresses, Broker, BrokerConfig, BrokerOptions, DeviceRecord, Directory, Event, ListenerTls,
-    RunningBroker,
+    Addresses, Amendment, Broker, BrokerConfig, BrokerOptions, DeviceRecord, Directory, Event,
+    ListenerTls, RunningBroker,
 };
 use gateway::{
     Caller, CallerKind, Credential, Credentials, DenialLimits, Denials, Gateway, GatewayOptions,
@@ -46,6 +47,13 @@ pub(crate) struct Registry {
     pub(crate) introduced: Mutex<Vec<IpAddr>>,
     /// Whether the database is to seem away.
     pub(crate) away: Mutex<bool>,
+    /// What changes do, where that is known.
+    pub(crate) amendment: Mutex<Option<Amendment>>,
+    /// Whether the database is to hang.
+    pub(crate) hangs: Mutex<bool>,
+    pub(crate) goes_on: Condvar,
+    /// How many records were read.
+    pub(crate) reads: AtomicUsize,
 }
 
 impl Directory for Registry {
@@ -57,7 +65,14 @@ impl Directory for Registry {
         if *self.away.lock().unwrap() {
             return Err(ApiError::unavailable("the database is away"));
         }
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let hangs = self.hangs.lock().unwrap();
+        drop(self.goes_on.wait_while(hangs, |hangs| *hangs).unwrap());
         Ok(self.records.lock().unwrap().get(certificate).cloned())
+    }
+
+    fn amendment(&self, _: &mut Tx<'_>, _: &str, _: &str) -> Result<Option<Amendment>, ApiError> {
+        Ok(self.amendment.lock().unwrap().clone())
     }
 
     fn introduce(
@@ -88,6 +103,7 @@ pub(crate) struct World {
     pub(crate) registry: Arc<Registry>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) denials: Denials,
+    pub(crate) metrics: Metrics,
     pub(crate) broker: Broker,
     pub(crate) addresses: Addresses,
     pub(crate) clock: Arc<ManualClock>,
@@ -212,7 +228,7 @@ impl World {
                 device_policy: Some(broker.device_policy()),
                 denials: denials.clone(),
                 hosts: vec![HOST.to_owned(), "127.0.0.1".to_owned()],
-                metrics,
+                metrics: metrics.clone(),
                 limits: Limits::default(),
             })
             .unwrap(),
@@ -234,6 +250,7 @@ impl World {
             registry,
             gateway,
             denials,
+            metrics,
             broker,
             addresses: running.addresses(),
             clock: Arc::clone(&database.clock),
@@ -248,6 +265,12 @@ impl World {
             running.shutdown(Duration::from_secs(5)).await;
         }
         self.storage.close().await;
+    }
+
+    /// Whether whoever asks about a certificate gets no answer.
+    pub(crate) fn hang(&self, hangs: bool) {
+        *self.registry.hangs.lock().unwrap() = hangs;
+        self.registry.goes_on.notify_all();
     }
 
     /// A device with a new certificate that nobody has registered.
@@ -402,6 +425,10 @@ pub(crate) fn grouped(policy: &str, thing: &str, group: Option<(&str, &str)>) ->
         ..ThingFacts::default()
     });
     record
+}
+
+pub(crate) fn named_iot(name: &str, text: &str) -> NamedPolicy {
+    named(name, text, Dialect::Iot)
 }
 
 fn named(name: &str, text: &str, dialect: Dialect) -> NamedPolicy {

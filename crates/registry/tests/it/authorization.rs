@@ -302,6 +302,85 @@ fn follows_the_registry_at_once() {
     });
 }
 
+/// What the facts of certificate `a` say about a group, and about a policy of its own.
+fn read_anew(world: &World, documents: &Arc<Documents>) -> (Vec<String>, String) {
+    let documents = Arc::clone(documents);
+    let facts = world.storage.read_blocking(move |tx| {
+        registry::facts(
+            tx,
+            &scope(),
+            &certificate_id('a'),
+            &KnownCertificates,
+            &documents,
+        )
+    });
+    let facts = facts.unwrap();
+    let groups = facts.things.iter().flat_map(|thing| &thing.groups);
+    let group = groups.filter(|group| group.name == "g0");
+    let of_group = group.flat_map(|group| &group.policies);
+    (
+        of_group.map(|policy| policy.text.to_string()).collect(),
+        facts.policies[0].text.to_string(),
+    )
+}
+
+// tests aws-iot [PL-51]
+#[test]
+fn what_a_change_did_is_what_reading_again_gives() {
+    each_standard(|world| {
+        furnish(world);
+        policy(world, "p", &[allow("Publish", "topic/t")]);
+        policy(world, "q", &[allow("Publish", "topic/g")]);
+        attach(world, "p", &certificate('a'));
+        let documents = Arc::new(Documents::new());
+        let group = |most: usize| {
+            let documents = Arc::clone(&documents);
+            let read = move |tx: &mut storage::Tx<'_>| {
+                registry::group_now(tx, &scope(), "g0", &documents, most)
+            };
+            world.storage.read_blocking(read).unwrap()
+        };
+        let own = || {
+            let documents = Arc::clone(&documents);
+            let read =
+                move |tx: &mut storage::Tx<'_>| registry::policy_now(tx, &scope(), "p", &documents);
+            world.storage.read_blocking(read).unwrap()
+        };
+        let check = |members: &[&str]| {
+            let (of_group, of_own) = read_anew(world, &documents);
+            let (policies, things) = group(10).unwrap();
+            let texts: Vec<_> = policies.iter().map(|one| one.text.to_string()).collect();
+            assert_eq!(texts, of_group);
+            assert_eq!(things.iter().collect::<Vec<_>>(), members);
+            assert_eq!(own().unwrap().text.to_string(), of_own);
+        };
+        check(&["dev1"]);
+        attach(world, "q", &arn("thinggroup/g0"));
+        check(&["dev1"]);
+        let all = json!({"Version": "2012-10-17", "Statement": [allow("Publish", "*")]});
+        for name in ["p", "q"] {
+            let version = json!({
+                "policyName": name, "policyDocument": all.to_string(), "setAsDefault": true,
+            });
+            world.ok("CreatePolicyVersion", version);
+            check(&["dev1"]);
+        }
+        assert!(group(0).is_none(), "too many to be read at once");
+        let member = json!({"thingName": "dev1", "thingGroupName": "g1"});
+        world.ok("RemoveThingFromThingGroup", member);
+        let (_, things) = group(10).unwrap();
+        assert!(things.is_empty());
+        let detach = json!({"policyName": "p", "target": certificate('a')});
+        world.ok("DetachPolicy", detach);
+        world.ok(
+            "DeletePolicyVersion",
+            json!({"policyName": "p", "policyVersionId": "1"}),
+        );
+        world.ok("DeletePolicy", json!({"policyName": "p"}));
+        assert!(own().is_none());
+    });
+}
+
 // tests aws-iot [PL-60] [PL-62]
 #[test]
 fn names_the_policies_and_what_is_missing() {

@@ -209,3 +209,75 @@ fn direct_messages_reach_one_client_without_subscription() {
         DirectOutcome::Forbidden
     );
 }
+
+/// How long it takes stands in `docs/promises.md`: `cargo test --release -p broker a_fleet_is
+/// -- --nocapture` prints it.
+#[test]
+fn a_fleet_is_judged_again_by_what_changed() {
+    let count = if cfg!(debug_assertions) { 500 } else { 10_000 };
+    let text = policy(&[
+        "Allow Connect client/${iot:Connection.Thing.ThingName}",
+        "Allow Publish topic/t/${iot:Connection.Thing.ThingName}/*",
+        "Allow Subscribe topicfilter/t/${iot:Connection.Thing.ThingName}/*",
+        "Allow Receive topic/t/${iot:Connection.Thing.ThingName}/*",
+        "Allow Subscribe topicfilter/all",
+        "Allow Receive topic/all",
+    ]);
+    let mut world = World::standard();
+    let fleet: Vec<(Device, Client)> = (0..count)
+        .map(|number| {
+            let name = format!("thing-{number}");
+            let device = Device::allowed(&name, &text).thing(&name, false);
+            let device = device.grouped("fleet", &policy(&["Allow Publish topic/status"]));
+            let client = world.join(&device, clean(V5, &name));
+            world.subscribe(client, &format!("t/{name}/#"), 1);
+            world.subscribe(client, "all", 1);
+            (device, client)
+        })
+        .collect();
+    let group = fleet[0]
+        .0
+        .clone()
+        .grouped("fleet", &policy(&["Deny Subscribe topicfilter/all"]));
+    let policies = group.known().facts.things[0].groups[1].policies.clone();
+    let amendment = crate::Amendment::Group {
+        name: "fleet".to_owned(),
+        policies,
+        things: (0..count).map(|number| format!("thing-{number}")).collect(),
+    };
+    let known: Vec<_> = fleet
+        .iter()
+        .map(|(device, _)| (device.principal().certificate, device.known()))
+        .collect();
+    let start = SystemClock.instant();
+    let amended: Vec<_> = known
+        .into_iter()
+        .map(|(id, known)| (id, Arc::new(amendment.of(&known))))
+        .collect();
+    for (id, known) in &amended {
+        world.core.adopt(world.now, id, known);
+    }
+    eprintln!(
+        "{count} sessions under new facts in {:?}",
+        SystemClock.instant() - start
+    );
+    // Before any of them is reviewed.
+    let sender = world.join(&Device::new("s"), clean(V5, "s"));
+    world.send(fleet[3].1, &Packet::Publish(publish("status", "x", 1, 1)));
+    assert_eq!(world.told(fleet[3].1), "PUBACK(1,0x87)");
+    let mut done = Reviewed::default();
+    for (id, known) in amended {
+        let standing = Standing::Active(known);
+        done.add(world.core.review(world.now, &id, &standing));
+    }
+    let took = SystemClock.instant() - start;
+    eprintln!("{count} sessions judged in {took:?}");
+    assert_eq!(done.sessions_closed, 0);
+    assert_eq!(done.subscriptions_dropped, count);
+    world.send(sender, &Packet::Publish(publish("all", "x", 0, 0)));
+    world.send(sender, &Packet::Publish(publish("t/thing-7/a", "x", 0, 0)));
+    for (number, (_, client)) in fleet.iter().enumerate() {
+        let expected = if number == 7 { "t/thing-7/a=x@0" } else { "" };
+        assert_eq!(world.told(*client), expected);
+    }
+}
