@@ -10,6 +10,7 @@ pub(crate) mod fleet;
 mod mosquitto;
 mod nats;
 pub(crate) mod palisade;
+mod rmqtt;
 mod rumqttd;
 
 use std::fs::{self, File};
@@ -41,6 +42,7 @@ pub(crate) enum Name {
     Mosquitto,
     Nats,
     Rumqttd,
+    Rmqtt,
     FlashMq,
 }
 
@@ -51,6 +53,7 @@ impl Name {
             Self::Mosquitto => "mosquitto",
             Self::Nats => "nats",
             Self::Rumqttd => "rumqttd",
+            Self::Rmqtt => "rmqtt",
             Self::FlashMq => "flashmq",
         }
     }
@@ -91,6 +94,7 @@ pub(crate) fn set_up(
         Name::Mosquitto => Box::new(mosquitto::Mosquitto::set_up(fleet, &dir)?),
         Name::Nats => Box::new(nats::Nats::set_up(fleet, &dir)?),
         Name::Rumqttd => Box::new(rumqttd::Rumqttd::set_up(fleet, &binaries.built, &dir)?),
+        Name::Rmqtt => Box::new(rmqtt::Rmqtt::set_up(fleet, &binaries.built, &dir)?),
         Name::FlashMq => {
             let program = binaries.flashmq.as_deref();
             Box::new(flashmq::FlashMq::set_up(fleet, program, &dir)?)

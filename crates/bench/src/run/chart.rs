@@ -76,6 +76,7 @@ fn colour(peer: Name) -> &'static str {
         Name::Mosquitto => "#3f6fb5",
         Name::Nats => "#7a5fb0",
         Name::Rumqttd => "#b0703a",
+        Name::Rmqtt => "#8a8a2a",
         Name::FlashMq => "#b03a5f",
     }
 }
