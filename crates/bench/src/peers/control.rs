@@ -26,6 +26,8 @@ pub(crate) struct Control {
     access_key_id: String,
     secret: String,
     region: String,
+    /// The sequence of the last change that a call here made.
+    change: Option<u64>,
 }
 
 impl Control {
@@ -61,6 +63,7 @@ impl Control {
             access_key_id: value("aws_access_key_id")?,
             secret: value("aws_secret_access_key")?,
             region: value("region")?,
+            change: None,
         })
     }
 
@@ -70,6 +73,27 @@ impl Control {
     /// When it is refused.
     pub(crate) fn call(
         &mut self,
+        method: &str,
+        path: &str,
+        principal: Option<&str>,
+        body: &Value,
+    ) -> Result<Value> {
+        self.call_of("iot", method, path, principal, body)
+    }
+
+    /// What the last change did to live sessions, once it is done.
+    ///
+    /// # Errors
+    /// When no change was made, or it is not done in time.
+    pub(crate) fn receipt(&mut self) -> Result<Value> {
+        let change = self.change.context("no call made a change")?;
+        let path = format!("/receipts/{change}");
+        self.call_of("palisade", "GET", &path, None, &Value::Null)
+    }
+
+    fn call_of(
+        &mut self,
+        service: &str,
         method: &str,
         path: &str,
         principal: Option<&str>,
@@ -97,7 +121,7 @@ impl Control {
             secret: &self.secret,
             session_token: None,
             region: &self.region,
-            service: "iot",
+            service,
             at: SystemClock.now(),
         })?;
         let mut request = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
@@ -126,6 +150,7 @@ impl Control {
             let (name, value) = line.split_once(':').context("a header")?;
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse()?,
+                "x-palisade-change" => self.change = value.trim().parse().ok(),
                 "transfer-encoding" => bail!("the answer comes in chunks"),
                 _ => {}
             }

@@ -154,9 +154,23 @@ fn enrol(
     Ok(())
 }
 
+/// The policy of devices, with a right more that nobody needs.
+pub(crate) fn policy_with_more() -> Value {
+    let [connect, publish] = device();
+    document(&[connect, publish, allow("iot:Subscribe", "topicfilter/more")])
+}
+
+fn device() -> [Value; 2] {
+    [
+        allow("iot:Connect", &format!("client/{THING}")),
+        allow("iot:Publish", &format!("topic/t/{THING}/d")),
+    ]
+}
+
 /// The policy of devices, without the right to connect.
 pub(crate) fn policy_without_connect() -> Value {
-    document(&[allow("iot:Publish", &format!("topic/t/{THING}/d"))])
+    let [_, publish] = device();
+    document(&[publish])
 }
 
 fn policies() -> [(&'static str, Value); 5] {
@@ -172,9 +186,8 @@ fn policies() -> [(&'static str, Value); 5] {
         let [subscribe, receive] = read(topic, filter);
         document(&[connect(client), subscribe, receive])
     };
-    let publish = allow("iot:Publish", &format!("topic/t/{THING}/d"));
     [
-        ("device", document(&[connect(THING), publish])),
+        ("device", document(&device())),
         ("reader", reader(THING, READS, READS)),
         ("collector", reader(THING, "*", "+")),
         ("idle", reader("idle-*", CLIENT, CLIENT)),
