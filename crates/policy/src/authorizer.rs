@@ -26,9 +26,12 @@ pub struct Authorizer {
     pub(crate) session: Session,
     pub(crate) hardening: Hardening,
     arn_prefix: String,
-    /// One slot per action, filled when the action is first asked about.
-    rules: [OnceLock<Box<Rules>>; DeviceAction::ALL.len()],
+    /// Made when the first action is asked about.
+    rules: OnceLock<Box<Slots>>,
 }
+
+/// One slot per action, filled when the action is first asked about.
+type Slots = [OnceLock<Box<Rules>>; DeviceAction::ALL.len()];
 
 /// What the statements come to for one action of one session.
 #[derive(Debug)]
@@ -85,12 +88,11 @@ impl Authorizer {
     }
 
     fn with_session(session: Session, scope: &Scope, hardening: Hardening) -> Self {
-        let rules = [const { OnceLock::new() }; DeviceAction::ALL.len()];
         Self {
             session,
             hardening,
             arn_prefix: scope.arn_prefix(),
-            rules,
+            rules: OnceLock::new(),
         }
     }
 
@@ -149,8 +151,14 @@ impl Authorizer {
     /// Gives back the memory of rules that the holder does not expect to need soon; they are made
     /// again when they are.
     pub fn forget_rules(&mut self, action: DeviceAction) {
-        if let Some(slot) = self.rules.get_mut(action as usize) {
+        let Some(slots) = self.rules.get_mut() else {
+            return;
+        };
+        if let Some(slot) = slots.get_mut(action as usize) {
             slot.take();
+        }
+        if slots.iter().all(|slot| slot.get().is_none()) {
+            self.rules.take();
         }
     }
 
@@ -220,7 +228,8 @@ impl Authorizer {
 
     /// The rules of one action. There is a slot for every action.
     fn rules(&self, action: DeviceAction) -> Option<&Rules> {
-        let slot = self.rules.get(action as usize)?;
+        let empty = || Box::new([const { OnceLock::new() }; DeviceAction::ALL.len()]);
+        let slot = self.rules.get_or_init(empty).get(action as usize)?;
         Some(slot.get_or_init(|| Box::new(self.compile(action))))
     }
 
