@@ -546,17 +546,23 @@ class Silence:
             raw.close()
 
 
+@pytest.fixture(scope="module")
+def patient(new_platform):
+    """Waits so long for a handshake that whoever waits for one to end gives up first."""
+    return new_platform("--set=device_keys=ecdsa-p256",
+                        "--set=broker.handshake_timeout_ms=120000", name="patient")
+
+
 @pytest.mark.parametrize("said", cases(silence=b"", hello=client_hello()))
-def test_many_handshakes_that_never_end(ground, enrol, beside, said):
+def test_many_handshakes_that_never_end(patient, tmp_path, unique, beside, said):
     """More of them than there may be at once, for ever: another address still gets in."""
-    device = enrol()
-    with Silence(ground.port("mqtt"), said) as silence:
+    device = wire.enrol(patient, patient.client("iot"), tmp_path, unique("device"),
+                        allowed=EVERYTHING)
+    with Silence(patient.port("mqtt"), said) as silence:
         eventually(lambda: len(silence.open) > 400, "the flood")
         for _ in range(5):
-            since = time.monotonic()
             with Wire(device, source=("127.0.0.2", 0)) as honest:
                 assert honest.ask(connect(device.name)).code == 0 and honest.lives()
-            assert time.monotonic() - since < HANDSHAKE_MS / 2000
         beside.speak()
 
 
