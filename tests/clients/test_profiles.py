@@ -267,6 +267,40 @@ def test_topic_aliases(profile, unique):
         assert ends(client.ask(publish(topic, extra=b"\x23" + wire.u16(most + 1))), 0x94)
 
 
+# tests aws-iot [MQ-80]
+def test_topic_aliases_towards_a_client(profile, unique):
+    """As many as the client takes, at most as many as the profile has."""
+    root, most = unique("alias"), profile.either(64, 8)
+    for asked in (5, 1000):
+        with profile.connected(unique(), extra=b"\x22" + wire.u16(asked)) as client:
+            assert client.subscribe(f"{root}/+", qos=0) == [0]
+            client.send(*(publish(f"{root}/{n}") for n in range(70)))
+            got = [client.next_of(PUBLISH) for _ in range(70)]
+        aliases = [one.properties["alias"] for one in got if "alias" in one.properties]
+        assert aliases == list(range(1, min(asked, most) + 1))
+
+
+# tests aws-iot [MQ-10]
+def test_the_length_of_a_client_id(profile, unique):
+    longest = unique().ljust(128, "x")
+    for version, code in ((5, 0x85), (4, 0x02)):
+        with profile.connected(longest[:-1] + str(version), version):
+            pass
+        with Wire(profile.device, version) as client:
+            answer = client.ask(connect(longest + "x", version))
+            assert (answer.kind, answer.code) == (CONNACK, code)
+
+
+# tests aws-iot [MQ-17]
+def test_what_a_denied_client_sees(profile, unique):
+    stranger = profile.enrol(unique("stranger"), allowed=[("Connect", "client/nobody")])
+    for version, code in ((5, 0x87), (4, 0x05)):
+        with Wire(stranger, version) as client:
+            answer = client.ask(connect(unique(), version))
+            assert (answer.kind, answer.code) == (CONNACK, code)
+            assert client.rest() == []
+
+
 # tests aws-iot [MQ-12]
 def test_connects_of_one_client_id(profile, unique):
     name = unique()
@@ -293,6 +327,36 @@ def test_publishes_per_second(profile, unique):
         assert (0x97 in codes) == profile.aws
         assert sum(code in (0, 0x10) for code in codes) >= 100
         assert client.lives()
+
+
+# tests aws-iot [MQ-35]
+def test_bytes_per_second(profile, unique):
+    """Twice what AWS takes in a second, in a few messages."""
+    with profile.connected(unique()) as client:
+        client.send(*(publish("rate/t", b"x" * 100_000, qos=1, id=n) for n in range(1, 12)))
+        codes = [client.next_of(PUBACK).code for _ in range(11)]
+        assert (0x97 in codes) == profile.aws
+        assert codes[0] in (0, 0x10)
+        assert client.lives()
+
+
+# tests aws-iot [MQ-32], [MQ-53]
+def test_reserved_topics(profile, unique):
+    for topic, retain, code in (("$other/t", False, 0x90), ("$aws/events/x", False, 0x90),
+                                ("$aws/rules/r/t", True, 0x9A)):
+        with profile.connected(unique()) as client:
+            assert ends(client.ask(publish(topic, qos=1, retain=retain)), code)
+        with profile.connected(unique(), version=4) as client:
+            assert client.ask(publish(topic, qos=1, retain=retain, version=4)) is None
+
+
+# tests aws-iot [MQ-62]
+def test_a_will_to_a_shadow_reaches_its_subscribers(profile, unique):
+    topic = f"$aws/things/{unique('thing')}/shadow/update"
+    with profile.connected(unique()) as witness:
+        assert witness.subscribe(topic) == [1]
+        profile.connected(unique(), will=(topic, b"{}", 1, False)).close()
+        assert witness.next_of(PUBLISH).payload == b"{}"
 
 
 # tests aws-iot [MQ-83]

@@ -110,6 +110,7 @@ def test_a_refused_qos_2_message_frees_its_id(broker, unique):
         assert client.ask(acknowledge(PUBREL, 3)).code == 0
 
 
+# tests aws-iot [MQ-1], [MQ-82]
 # tests mqtt5 [MQTT-3.3.2-4], [MQTT-3.3.2-15], [MQTT-3.3.2-16], [MQTT-3.3.2-17], [MQTT-3.3.2-18]
 # tests mqtt5 [MQTT-3.3.2-20], [MQTT-3.3.2-13], [MQTT-3.3.2-19], [MQTT-1.5.7-1]
 def test_what_a_message_says_of_itself_is_passed_on(broker, unique):
@@ -230,6 +231,7 @@ def test_aliases_towards_a_client(broker, unique, most):
                 assert (got.topic or names[alias]) == topic
 
 
+# tests aws-iot [MQ-25], [MQ-55], [MQ-81]
 # tests mqtt5 [MQTT-3.3.2-5], [MQTT-3.3.2-6], [MQTT-3.3.1-5], [MQTT-4.3.3-13]
 def test_what_is_left_of_a_message(broker, unique):
     """The expiry counts down; at its end the message is gone, for new subscribers and queues."""
@@ -267,6 +269,7 @@ def test_what_is_left_of_a_message(broker, unique):
             assert got.payload == b"long" and 900 < got.properties["message_expiry"] < 1000
 
 
+# tests aws-iot [MQ-86]
 # tests mqtt5 [MQTT-3.1.2-24], [MQTT-3.1.2-25]
 def test_what_is_too_large_for_a_client_counts_as_delivered(broker, unique):
     topic = unique("t")
@@ -376,6 +379,7 @@ def test_answers_come_in_order(broker, version, unique):
         assert [client.next_of(PUBREL).id for _ in ids] == sent
 
 
+# tests aws-iot [MQ-5]
 # tests mqtt5 [MQTT-4.6.0-5], [MQTT-4.6.0-6]; tests mqtt311 [MQTT-4.6.0-5], [MQTT-4.6.0-6]
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_messages_come_in_order(broker, version, unique, qos):
@@ -402,6 +406,7 @@ def test_a_publish_that_is_not_allowed(broker, version, unique):
         assert (answer and answer.code) == (0x87 if version == 5 else None)
 
 
+# tests aws-iot [MQ-84]
 # tests mqtt5 [MQTT-3.1.2-29]
 @pytest.mark.parametrize("asked, told", [(None, True), (1, True), (0, False)])
 def test_problem_information(broker, unique, asked, told):

@@ -18,6 +18,7 @@ def forget(broker, name, version):
     broker.connected(name, version).close()
 
 
+# tests aws-iot [MQ-61]
 # tests mqtt5 [MQTT-3.1.2-7], [MQTT-3.1.2-8], [MQTT-3.1.2-10], [MQTT-3.1.2-14], [MQTT-3.1.2-15]
 # tests mqtt5 [MQTT-3.14.4-3]
 # tests mqtt311 [MQTT-3.1.2-8], [MQTT-3.1.2-10], [MQTT-3.1.2-12], [MQTT-3.1.2-16]
@@ -62,6 +63,7 @@ def test_a_connection_without_a_will_ends_without_one(broker, version, unique):
         assert until_end(witness, witness, topic) == []
 
 
+# tests aws-iot [MQ-63], [MQ-64]
 # tests mqtt5 [MQTT-3.1.3-9], [MQTT-3.1.2-8]
 def test_a_delayed_will(broker, unique):
     name, topic = unique(), unique("will")
@@ -138,6 +140,7 @@ def test_a_session_lasts_at_least_as_long_as_its_connection(broker, version, uni
             assert client.next_of(PUBLISH).payload == b"%d" % number
 
 
+# tests aws-iot [MQ-22], [MQ-23], [MQ-26]
 # tests mqtt5 [MQTT-3.1.2-5], [MQTT-4.5.0-1], [MQTT-4.6.0-5], [MQTT-3.1.2-23]
 # tests mqtt311 [MQTT-3.1.2-4], [MQTT-3.1.2-5], [MQTT-4.5.0-1], [MQTT-4.1.0-1]
 @pytest.mark.parametrize("back_version", [5, 4], ids=["back-v5", "back-v311"])
@@ -159,6 +162,7 @@ def test_a_session_takes_messages_while_its_client_is_away(broker, version, back
     forget(broker, name, version)
 
 
+# tests aws-iot [MQ-36]
 # tests mqtt5 [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1], [MQTT-4.3.2-3], [MQTT-4.3.3-5]
 # tests mqtt5 [MQTT-4.3.3-6]
 # tests mqtt311 [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1], [MQTT-2.3.1-3], [MQTT-4.3.2-1]

@@ -10,6 +10,7 @@ from wire import (DISCONNECT, PINGRESP, PUBACK, PUBLISH, PUBREC, PUBREL, SUBACK,
 NO_LOCAL, AS_PUBLISHED, IF_NEW, NEVER = 0x04, 0x08, 0x10, 0x20
 
 
+# tests aws-iot [MQ-47]
 # tests mqtt5 [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-2.2.1-6], [MQTT-3.8.4-5], [MQTT-3.8.4-6]
 # tests mqtt5 [MQTT-3.8.4-7], [MQTT-3.9.3-1], [MQTT-3.9.3-2], [MQTT-3.10.4-4], [MQTT-3.10.4-5]
 # tests mqtt5 [MQTT-3.10.4-6], [MQTT-3.11.3-1], [MQTT-3.11.3-2]
@@ -180,6 +181,7 @@ def test_unsubscribe_ends_that_subscription_and_no_delivery(broker, version, uni
         assert quiet(client) == []
 
 
+# tests aws-iot [MQ-50], [MQ-52]
 # tests mqtt5 [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7], [MQTT-3.3.1-8]
 # tests mqtt311 [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7], [MQTT-3.3.1-8], [MQTT-3.3.1-9]
 # tests mqtt311 [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.3.1-12], [MQTT-3.1.2.7]
@@ -255,6 +257,7 @@ def test_retain_as_published(broker, unique, options, sent, seen):
         deliver(sender, topic, b"", 0, retain=True)
 
 
+# tests aws-iot [MQ-46]
 # tests mqtt5 [MQTT-3.8.3-3]
 def test_no_local(broker, unique):
     topic = unique("t")
@@ -275,6 +278,7 @@ def test_no_local_is_not_for_shared_subscriptions(broker, unique):
     assert broker.ended(said, 0x82, 5)
 
 
+# tests aws-iot [MQ-37]
 # tests mqtt5 [MQTT-3.3.4-2], [MQTT-3.3.4-3], [MQTT-3.3.4-4], [MQTT-3.3.4-5]
 def test_overlapping_subscriptions(broker, unique):
     """One copy with all identifiers, or one per subscription with its own: both are allowed."""
@@ -330,6 +334,7 @@ def test_a_subscription_identifier_is_not_0(broker, unique):
     assert any(broker.ended(said, code, 5) for code in (0x81, 0x82))
 
 
+# tests aws-iot [MQ-70], [MQ-71]
 # tests mqtt5 [MQTT-4.8.2-3], [4.8.2]
 def test_a_shared_subscription_has_each_message_once(broker, version, unique):
     topic = unique("t")
@@ -362,6 +367,7 @@ def test_a_shared_subscription_gets_nothing_retained(broker, unique):
         deliver(client, topic, b"", 0, retain=True)
 
 
+# tests aws-iot [MQ-74]
 # tests mqtt5 [4.8.2]
 def test_a_message_of_a_vanished_member_goes_to_another(broker, unique):
     topic = unique("t")
