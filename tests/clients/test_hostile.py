@@ -659,7 +659,7 @@ MALFORMED = dict(
     no_filters=(packet(0x82, u16(1), b"\0"), 0x82),
     filter_without_options=(packet(0x82, u16(1), b"\0", text("a")), 0x81),
     reserved_options=(subscribe("a", options=0x40), 0x81),
-    subscribe_qos_3=(subscribe("a", options=0x03), 0x81),
+    subscribe_qos_3=(subscribe("a", options=0x03), 0x82),
     retain_handling_3=(subscribe("a", options=0x30), 0x82),
     no_local_and_shared=(subscribe("$share/g/a", options=0x05), 0x82),
     identifier_0=(subscribe("a", extra=b"\x0b\0"), 0x82),
@@ -861,7 +861,7 @@ def test_a_stored_session_of_another_is_neither_inherited_nor_ended(enrol, uniqu
     denied=(("secret/t", "w", 0, False), 0x87), retained=(("open/t", "w", 0, True), 0x87),
     reserved=(("$aws/events/presence/connected/x", "w", 0, False), 0x90),
     reserved_and_retained=(("$aws/things/x/shadow/update", "w", 0, True), 0x90),
-    wildcard=(("open/#", "w", 0, False), None), allowed=(("open/t", "w", 1, False), 0)))
+    wildcard=(("open/#", "w", 0, False), 0x90), allowed=(("open/t", "w", 1, False), 0)))
 def test_wills(enrol, will, code):
     device = enrol(("Connect", "client/*"), ("Publish", "topic/open/*"), ("Publish", "topic/$aws/*"),
                    ("RetainPublish", "topic/$aws/*"))
