@@ -315,6 +315,17 @@ def test_retained_messages_are_found_shown_and_forgotten(platform, new_device, u
     watching.close()
 
 
+def test_nobody_steers_the_terminal_of_who_looks(platform, new_device, trace):
+    device = new_device(*EVERYTHING)
+    tracer = trace("--client", device.name, "--payload", "--count", "4", output="table")
+    client = Client(device).connect()
+    evil = f"evil/{device.name}/\x1b[2J"
+    client.subscribe(evil)
+    assert not re.search("[\x1b]", platform.cli("subscriptions", "list", "--client", device.name).stdout)
+    assert "\\u{1b}[2J" in tracer.end()
+    client.close()
+
+
 def test_lists_have_pages(platform, new_device, unique):
     """More sessions and subscriptions than one answer holds."""
     device = new_device(*EVERYTHING)

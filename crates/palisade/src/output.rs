@@ -1,5 +1,9 @@
 //! How results are written: a table for people, JSON for programs.
+//!
+//! Topics, client ids and reason strings come from strangers. What of them could steer a terminal
+//! is written as an escape, in all that people are shown.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anyhow::Result;
@@ -63,13 +67,35 @@ pub(crate) fn tell_times(output: Output, rows: &mut [Value], members: &[&str]) {
     }
 }
 
-/// Writes a line for people.
+/// Writes a line for people, or several.
 ///
 /// # Errors
 /// When standard output is closed.
 pub(crate) fn line(text: &str) -> Result<()> {
+    writeln!(io::stdout().lock(), "{}", harmless(text, &['\n', '\t']))?;
+    Ok(())
+}
+
+/// Writes a line for a shell, as it stands.
+///
+/// # Errors
+/// When standard output is closed.
+pub(crate) fn verbatim(text: &str) -> Result<()> {
     writeln!(io::stdout().lock(), "{text}")?;
     Ok(())
+}
+
+/// `text` with its control characters escaped, but for those `kept`.
+fn harmless<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
+    let steers = |c: char| c.is_control() && !kept.contains(&c);
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| match steers(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    Cow::Owned(text.chars().map(escaped).collect())
 }
 
 /// Writes a line for people beside the results, so that programs can read those alone.
@@ -84,13 +110,13 @@ pub(crate) fn note(text: &str) -> Result<()> {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) if items.iter().all(Value::is_string) => items
-            .iter()
-            .filter_map(Value::as_str)
-            .collect::<Vec<_>>()
-            .join(", "),
-        other => other.to_string(),
+        Value::String(text) => harmless(text, &[]).into_owned(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let texts = items.iter().filter_map(Value::as_str);
+            let texts: Vec<_> = texts.map(|text| harmless(text, &[])).collect();
+            texts.join(", ")
+        }
+        other => harmless(&other.to_string(), &[]).into_owned(),
     }
 }
 
@@ -150,6 +176,21 @@ mod tests {
             rows[0],
             json!({"at": "2026-11-21T03:36:30.739Z", "end": null})
         );
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_escaped() {
+        for (text, in_cells, in_lines) in [
+            ("pump-7", "pump-7", "pump-7"),
+            ("å/ü", "å/ü", "å/ü"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\r\nb\tc", "a\\r\\nb\\tc", "a\\r\nb\tc"),
+            ("\u{9b}31m", "\\u{9b}31m", "\\u{9b}31m"),
+        ] {
+            assert_eq!(cell(&json!(text)), in_cells);
+            assert_eq!(cell(&json!([text, "x"])), format!("{in_cells}, x"));
+            assert_eq!(harmless(text, &['\n', '\t']), in_lines);
+        }
     }
 
     #[test]

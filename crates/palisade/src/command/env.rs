@@ -25,7 +25,7 @@ pub(crate) fn run(data_dir: &DataDir) -> Result<()> {
     // Keys in the environment would win over the profile.
     output::line("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN")?;
     for (name, value) in exports {
-        output::line(&format!("export {name}={}", quoted(&value)))?;
+        output::verbatim(&format!("export {name}={}", quoted(&value)))?;
     }
     Ok(())
 }
