@@ -84,6 +84,8 @@ impl Core {
     }
 
     // spec aws-iot [MQ-10]; spec mqtt5 [MQTT-3.1.3-6]; spec mqtt311 [MQTT-3.1.3-8]
+    // spec mqtt5 [MQTT-3.1.3-5], [MQTT-3.1.3-7], [MQTT-3.1.3-8]
+    // spec mqtt311 [MQTT-3.1.3-5], [MQTT-3.1.3-6], [MQTT-3.1.3-9]
     fn client_id(&self, connect: &Connect, peer: &Peer) -> Result<(Arc<str>, bool), Refusal> {
         let asked = connect.client_id.as_str();
         if !asked.is_empty() {
@@ -113,6 +115,7 @@ impl Core {
         assigned: bool,
     ) -> Result<Admitted, Refusal> {
         if connect.properties.authentication_method.is_some() {
+            // spec mqtt5 [MQTT-4.12.0-1], [MQTT-4.12.0-4]
             // spec aws-iot [MQ-2]: there is no enhanced authenticator.
             let code = ReasonCode::BadAuthenticationMethod;
             return Err(Refusal::new(code, "AUTHENTICATION_METHOD_NOT_SUPPORTED"));
@@ -191,6 +194,7 @@ impl Core {
     }
 
     // spec aws-iot [MQ-3], [MQ-53]
+    // spec mqtt5 [MQTT-3.2.2-12]
     fn check_will(&self, will: &Will) -> Result<(), Refusal> {
         if will.qos == QoS::ExactlyOnce && !self.limits().qos2 {
             return Err(Refusal::new(
@@ -333,6 +337,8 @@ impl Core {
         Ok(())
     }
 
+    // spec mqtt5 [MQTT-3.1.4-2], [MQTT-3.1.4-6], [MQTT-3.2.2-7], [MQTT-4.13.2-1]
+    // spec mqtt311 [MQTT-3.1.4-5], [MQTT-3.2.2-5], [MQTT-3.2.2-6]
     fn refuse(
         &mut self,
         now: Now,

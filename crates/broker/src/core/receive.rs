@@ -134,6 +134,7 @@ impl Core {
             Packet::PubComp(ack) => self.on_pubcomp(now, key, &ack),
             Packet::Subscribe(subscribe) => self.on_subscribe(now, key, subscribe),
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(now, key, &unsubscribe),
+            // spec mqtt5 [MQTT-3.12.4-1]; spec mqtt311 [MQTT-3.12.4-1]
             Packet::PingReq => self.send(key, &Packet::PingResp),
             Packet::Disconnect(disconnect) => self.on_disconnect(key, &disconnect),
             // spec aws-iot [MQ-2], [MQ-15]; spec mqtt5 [MQTT-3.1.0-2]: a second CONNECT; and AUTH
@@ -151,6 +152,7 @@ impl Core {
     }
 
     // spec aws-iot [MQ-20], [MQ-61]
+    // spec mqtt5 [MQTT-3.14.4-3], [MQTT-3.1.2-10]; spec mqtt311 [MQTT-3.14.4-3], [MQTT-3.1.2-10]
     fn on_disconnect(&mut self, key: Key<Connection>, disconnect: &Disconnect) {
         let max = self.limits().session_expiry_max_s;
         let serving = self.connections.get(key).and_then(Connection::serving);

@@ -198,6 +198,8 @@ impl Core {
     /// Ends whoever is connected under the client id, and whatever session must not be resumed.
     /// What is left is resumed.
     // spec aws-iot [MQ-11], [MQ-25]; spec mqtt5 [MQTT-3.1.4-3]
+    // spec mqtt5 [MQTT-3.1.2-4], [MQTT-3.1.2-5], [MQTT-3.1.2-6], [MQTT-3.1.4-4], [MQTT-3.1.3-2]
+    // spec mqtt311 [MQTT-3.1.2-4], [MQTT-3.1.2-6], [MQTT-3.1.4-2], [MQTT-3.1.4-3], [MQTT-3.1.3-2]
     fn take_over(
         &mut self,
         now: Now,
@@ -254,6 +256,7 @@ impl Core {
     }
 
     /// How many messages may be in flight to the client.
+    // spec mqtt5 [MQTT-4.9.0-1]
     fn window(&self, connect: &Connect) -> NonZeroU16 {
         let ours = NonZeroU16::new(self.limits().inflight_max).unwrap_or(NonZeroU16::MIN);
         connect
@@ -289,6 +292,9 @@ impl Core {
     }
 
     // spec aws-iot [MQ-13], [MQ-14], [MQ-20]
+    // spec mqtt5 [MQTT-3.1.4-5], [MQTT-3.2.2-2], [MQTT-3.2.2-3], [MQTT-3.2.2-9], [MQTT-3.2.2-16]
+    // spec mqtt5 [MQTT-3.2.2-22], [MQTT-3.1.2-28], [MQTT-4.12.0-6]
+    // spec mqtt311 [MQTT-3.1.4-4], [MQTT-3.2.2-1], [MQTT-3.2.2-2], [MQTT-3.2.2-3]
     fn whole_connack(
         &self,
         connect: &Connect,

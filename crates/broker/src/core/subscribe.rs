@@ -44,6 +44,9 @@ impl From<ReasonCode> for Refusal {
 }
 
 impl Core {
+    // spec mqtt5 [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-5], [MQTT-3.8.4-6], [MQTT-3.8.4-7]
+    // spec mqtt5 [MQTT-3.9.3-1]; spec mqtt311 [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-4]
+    // spec mqtt311 [MQTT-3.8.4-5], [MQTT-3.9.3-1]
     pub(super) fn on_subscribe(
         &mut self,
         now: Now,
@@ -205,6 +208,7 @@ impl Core {
     }
 
     /// Subscribes, in place of what the session had under this filter.
+    // spec mqtt5 [MQTT-3.8.4-3]; spec mqtt311 [MQTT-3.8.4-3]
     pub(super) fn subscribe(
         &mut self,
         key: Key<Session>,
@@ -235,6 +239,7 @@ impl Core {
     }
 
     /// Ends a subscription; false when there was none.
+    // spec mqtt5 [MQTT-3.10.4-1], [MQTT-3.10.4-2]; spec mqtt311 [MQTT-3.10.4-1], [MQTT-3.10.4-2]
     pub(super) fn unsubscribe(&mut self, key: Key<Session>, text: &str) -> bool {
         let Some(session) = self.sessions.get_mut(key) else {
             return false;
@@ -258,6 +263,8 @@ impl Core {
         true
     }
 
+    // spec mqtt5 [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.10.4-6], [MQTT-3.11.3-1]
+    // spec mqtt311 [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.10.4-6]
     pub(super) fn on_unsubscribe(
         &mut self,
         now: Now,

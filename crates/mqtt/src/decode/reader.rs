@@ -133,6 +133,7 @@ impl<'a> Reader<'a> {
 
     // spec mqtt5 [MQTT-1.5.4-1], [MQTT-1.5.4-2]
     // spec mqtt311 [MQTT-1.5.3-1], [MQTT-1.5.3-2]
+    // spec mqtt5 [MQTT-1.5.4-3], [MQTT-1.5.7-1]; spec mqtt311 [MQTT-1.5.3-3]
     pub(crate) fn text(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
         let start = self.clone();
         let bytes = self.prefixed(field)?;

@@ -138,6 +138,10 @@ const PASSWORD: u8 = 0x40;
 const USERNAME: u8 = 0x80;
 
 impl Connect {
+    // spec mqtt5 [MQTT-3.1.3-1], [MQTT-3.1.3-3], [MQTT-3.1.3-4], [MQTT-3.1.3-12], [MQTT-3.1.2-16]
+    // spec mqtt5 [MQTT-3.1.2-17], [MQTT-3.1.2-18], [MQTT-3.1.2-19]
+    // spec mqtt311 [MQTT-3.1.3-1], [MQTT-3.1.3-3], [MQTT-3.1.3-4], [MQTT-3.1.3-11], [MQTT-3.1.2-18]
+    // spec mqtt311 [MQTT-3.1.2-19], [MQTT-3.1.2-20], [MQTT-3.1.2-21]
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.version = read_version(reader)?;
         let flags = read_flags(reader)?;
@@ -266,6 +270,8 @@ fn will_qos(flags: u8) -> Option<QoS> {
 }
 
 impl Will {
+    // spec mqtt5 [MQTT-3.1.2-9], [MQTT-3.1.3-11], [MQTT-3.1.3-10]
+    // spec mqtt311 [MQTT-3.1.2-9], [MQTT-3.1.3-10]
     fn read(flags: u8, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             properties: property::read(reader)?,

@@ -62,6 +62,7 @@ pub(crate) fn read<P: ReadProperties>(reader: &mut Reader<'_>) -> Result<P, Deco
 }
 
 /// Writes a packet's property block; in 3.1.1 there is none.
+// spec mqtt5 [MQTT-2.2.2-1]
 pub(crate) fn write<S: Sink>(
     sink: &mut S,
     version: Version,

@@ -72,6 +72,7 @@ pub struct PublishProperties {
 
 impl Publish {
     /// `flags` are those of the fixed header, already checked.
+    // spec mqtt5 [MQTT-3.3.2-1], [MQTT-2.2.1-2]; spec mqtt311 [MQTT-3.3.2-1], [MQTT-2.3.1-5]
     pub(crate) fn read(flags: u8, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let qos = QoS::parse((flags >> 1) & 0b11).unwrap_or_default();
         let at = reader.at();

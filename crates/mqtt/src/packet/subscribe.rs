@@ -114,6 +114,7 @@ impl SubscriptionRequest {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        // spec mqtt5 [MQTT-3.8.3-1]; spec mqtt311 [MQTT-3.8.3-1]
         let filter = reader.text("topic filter")?;
         let here = reader.clone();
         let options = reader.byte("subscription options")?;

@@ -38,6 +38,7 @@ impl Unsubscribe {
         let mut filters = Vec::new();
         while !reader.is_empty() {
             reader.count_filter(filters.len())?;
+            // spec mqtt5 [MQTT-3.10.3-1]; spec mqtt311 [MQTT-3.10.3-1]
             filters.push(reader.text("topic filter")?.to_owned());
         }
         Ok(Self {

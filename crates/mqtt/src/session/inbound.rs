@@ -311,6 +311,8 @@ impl Inbound {
     /// The next PUBACK or PUBREC to send; `None` while the oldest message has
     /// no answer.
     // spec mqtt5 [MQTT-4.6.0-2], [MQTT-4.6.0-3]; spec mqtt311 [MQTT-4.6.0-2], [MQTT-4.6.0-3]
+    // spec mqtt5 [MQTT-2.2.1-5], [MQTT-4.3.2-4], [MQTT-4.3.2-5], [MQTT-4.3.3-8], [MQTT-4.3.3-9]
+    // spec mqtt311 [MQTT-2.3.1-6], [MQTT-4.3.2-2], [MQTT-4.3.3-2]
     pub fn next_ack(&mut self) -> Option<Packet> {
         self.unacknowledged.front()?.answer.as_ref()?;
         let Unacknowledged { ticket, answer } = self.unacknowledged.pop_front()?;

@@ -281,6 +281,7 @@ impl<M> Outbound<M> {
 
     // spec mqtt5 [MQTT-2.2.1-4]: an id that is not in use. `has_room` has seen
     // that there is one.
+    // spec mqtt5 [MQTT-4.3.2-1], [MQTT-4.3.3-1]; spec mqtt311 [MQTT-2.3.1-4]
     fn take_packet_id(&mut self) -> NonZeroU16 {
         let after = |id: NonZeroU16| id.checked_add(1).unwrap_or(NonZeroU16::MIN);
         let mut packet_id = self.next_id;
