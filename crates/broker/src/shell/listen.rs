@@ -263,15 +263,21 @@ impl Entrance {
             drop(stop.wait_for(|stop| *stop).await);
         };
         let mut stopped = std::pin::pin!(stopped);
-        loop {
-            tokio::select! {
-                () = &mut stopped => break,
-                accepted = self.next(&listener) => {
-                    if let Some((tcp, address, slot, turn)) = accepted {
-                        guests.spawn(Arc::clone(&self).receive(door, tcp, address, slot, turn));
+        {
+            // Kept when somebody else is done first: who waits in it has been accepted.
+            let mut next = std::pin::pin!(self.next(&listener));
+            loop {
+                tokio::select! {
+                    () = &mut stopped => break,
+                    accepted = &mut next => {
+                        next.set(self.next(&listener));
+                        if let Some((tcp, address, slot, turn)) = accepted {
+                            let receive = Arc::clone(&self).receive(door, tcp, address, slot, turn);
+                            guests.spawn(receive);
+                        }
                     }
+                    Some(_) = guests.join_next() => {}
                 }
-                Some(_) = guests.join_next() => {}
             }
         }
         drop(listener);
@@ -280,8 +286,6 @@ impl Entrance {
 
     /// The next client within the bounds.
     async fn next(&self, listener: &TcpListener) -> Option<Accepted> {
-        // Beyond the bound on handshakes clients wait in the kernel's backlog.
-        let turn = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
         let (tcp, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -294,6 +298,9 @@ impl Entrance {
             self.doormen.too_often(address.ip(), self.clock.instant());
             return None;
         }
+        // Beyond the bound on handshakes one waits here, and behind it the others in the kernel's
+        // backlog, in the order in which they came. A door where nobody knocks holds no turn.
+        let turn = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
         let Some(place) = self.handshake_places.take(address.ip()) else {
             self.doormen.too_slow(address.ip(), self.clock.instant());
             return None;
@@ -451,8 +458,9 @@ type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit, Turn);
 /// Leave to make a handshake.
 #[derive(Debug)]
 struct Turn {
-    _turn: OwnedSemaphorePermit,
+    /// Given back first: whoever gets the turn must find a place.
     _place: Place,
+    _turn: OwnedSemaphorePermit,
 }
 
 #[cfg(test)]
