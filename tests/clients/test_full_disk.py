@@ -28,10 +28,10 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture
-def on_small_disk(small_disk):
+def on_small_disk(small_disk, request):
     platform = Platform(small_disk, f"--account-id={ACCOUNT}",
                         f"--set=disk.reserve_mib={RESERVE_MIB}",
-                        f"--set=disk.floor_mib={FLOOR_MIB}")
+                        f"--set=disk.floor_mib={FLOOR_MIB}", *getattr(request, "param", ()))
     yield platform.start()
     platform.kill()
 
@@ -114,3 +114,24 @@ def test_a_full_disk(on_small_disk, small_disk, new_device, dies):
         reader = Wire.connected(device, "reader")
         reader.send(subscribe("kept/r", qos=0))
         assert reader.next_of(PUBLISH).payload == b"kept"
+
+
+@pytest.mark.parametrize("on_small_disk", [["--set=broker.store_backlog_max=16"]], indirect=True)
+def test_a_flood_of_what_must_be_kept_holds_up_nobody_else(on_small_disk, small_disk, new_device):
+    platform = on_small_disk
+    device = new_device(*EVERYTHING, target=platform, client=platform.client("iot"))
+    away = Wire.connected(device, "away", clean=False, expiry_s=3600)
+    assert away.subscribe("kept") == [1]
+    away.close()
+    live, sender, flood = (Wire.connected(device, name) for name in ("live", "sender", "flood"))
+    assert live.subscribe("live") == [1]
+    ballast = fill(small_disk)
+    count = 500
+    flood.send(*(publish("kept", b"x", 1, id) for id in range(1, count + 1)))
+    eventually(lambda: "cannot be stored" in platform.log_text(), "the disk is full")
+    for number in range(100):
+        sender.send(publish("live", b"%d" % number, 0))
+        assert live.next().payload == b"%d" % number
+    assert f"broker_store_backlog {count}" not in platform.metrics(), "what waits is bounded"
+    ballast.unlink()
+    assert [flood.next().id for _ in range(count)] == list(range(1, count + 1))

@@ -171,7 +171,6 @@ impl Broker {
             denials: inner.options.denials.clone(),
             limits: inner.limits.clone(),
             write_timeout: Duration::from_millis(config.write_timeout_ms.into()),
-            store_backlog_max: config.store_backlog_max.into(),
             review_timeout: Duration::from_millis(config.review_timeout_ms.into()),
             receipts: Arc::clone(&inner.receipts),
             persisted: inner.persisted.clone(),

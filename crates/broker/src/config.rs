@@ -113,7 +113,8 @@ pub struct BrokerConfig {
     pub retained_max: u32,
     /// Bytes of all retained messages. 1,048,576 to 1,099,511,627,776. Default 268,435,456.
     pub retained_bytes_max: u64,
-    /// Writes that wait for the database before sockets are no longer read. 16 to 1,000,000.
+    /// Writes that wait for the database before packets that may add to them (CONNECT, SUBSCRIBE,
+    /// UNSUBSCRIBE, a retained message, QoS 1 and 2) are no longer read. 16 to 1,000,000.
     /// Default 8,192.
     pub store_backlog_max: u32,
 

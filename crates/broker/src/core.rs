@@ -22,6 +22,7 @@
 mod acknowledge;
 mod arena;
 mod arrivals;
+mod backlog;
 mod budgets;
 mod connect;
 mod connection;
@@ -220,6 +221,8 @@ pub(crate) struct Core {
     timers: BinaryHeap<Reverse<Due>>,
     /// Connections with output the shell does not know of.
     announced: Vec<Key<Connection>>,
+    /// Connections that are not read until the disk follows.
+    behind_disk: Vec<Key<Connection>>,
     /// Connections to end once the event at hand is dealt with.
     ending: Vec<(Key<Connection>, End)>,
     effects: Vec<Effect>,
@@ -269,6 +272,7 @@ impl Core {
             gates_passed: 0,
             timers: BinaryHeap::new(),
             announced: Vec::new(),
+            behind_disk: Vec::new(),
             ending: Vec::new(),
             effects: Vec::new(),
             targets: Vec::new(),
@@ -431,6 +435,7 @@ impl Core {
 
     /// Ends what has to end, and tells the shell of new output. Every event closes with this.
     fn settle(&mut self, now: Now) {
+        self.read_on_behind_disk(now);
         self.open_gates();
         while !self.ending.is_empty() {
             for (key, end) in std::mem::take(&mut self.ending) {

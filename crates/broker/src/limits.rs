@@ -71,6 +71,8 @@ pub struct Limits {
     pub session_expiry_v3_s: u32,
     /// See [`BrokerConfig::session_expiry_max_s`].
     pub session_expiry_max_s: u32,
+    /// See [`BrokerConfig::store_backlog_max`].
+    pub store_backlog_max: u64,
     /// See [`BrokerConfig::sessions_max`].
     pub sessions_max: usize,
     /// See [`BrokerConfig::queue_messages_max`].
@@ -237,6 +239,7 @@ impl BrokerConfig {
             subscription_identifiers: !aws,
             session_expiry_v3_s: self.session_expiry_v3_s,
             session_expiry_max_s: self.session_expiry_max_s,
+            store_backlog_max: self.store_backlog_max.into(),
             sessions_max: bound(self.sessions_max),
             queue_messages_max: bound(self.queue_messages_max),
             queue_bytes_max: self.queue_bytes_max,

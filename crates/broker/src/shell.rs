@@ -61,8 +61,6 @@ pub(crate) struct Shell {
     persisted: watch::Sender<u64>,
     /// When the batch that gathers is due.
     batch_due: Cell<Option<Instant>>,
-    /// Writes that may wait for the disk before sockets are no longer read.
-    store_backlog_max: u64,
     /// Who waits for the acknowledgement of a direct message.
     confirmations: RefCell<HashMap<u64, oneshot::Sender<bool>>>,
     next_token: Cell<u64>,
@@ -95,7 +93,6 @@ impl Shell {
         sockets: Sockets,
         executor: Executor,
         persisted: watch::Sender<u64>,
-        store_backlog_max: u64,
     ) -> Self {
         Self {
             core: RefCell::new(core),
@@ -105,7 +102,6 @@ impl Shell {
             to_persist: Notify::new(),
             persisted,
             batch_due: Cell::new(None),
-            store_backlog_max,
             confirmations: RefCell::default(),
             next_token: Cell::new(0),
             doubts: RefCell::default(),
@@ -141,9 +137,7 @@ impl Shell {
         let now = self.now();
         let mut core = self.core.borrow_mut();
         let mut sockets = self.sockets.borrow_mut();
-        if !self.is_backlogged(&core) {
-            sockets.read(&mut core, now);
-        }
+        sockets.read(&mut core, now);
         if core.deadline().is_some_and(|at| at <= now.instant) {
             core.tick(now);
         }
@@ -216,7 +210,7 @@ impl Shell {
     fn sleeps_for(&self) -> Option<Duration> {
         let core = self.core.borrow();
         let sockets = self.sockets.borrow();
-        if sockets.has_ready() && !self.is_backlogged(&core) {
+        if sockets.has_ready() {
             return Some(Duration::ZERO);
         }
         let timer = core
@@ -228,10 +222,6 @@ impl Shell {
             .into_iter()
             .flatten()
             .min()
-    }
-
-    fn is_backlogged(&self, core: &Core) -> bool {
-        self.store_backlog_max <= core.store_backlog()
     }
 
     /// Takes a client in that the core knows already.

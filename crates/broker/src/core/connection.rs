@@ -67,6 +67,8 @@ pub(crate) struct Connection {
     pub(crate) counted: usize,
     /// How fast it is read, where that is limited.
     pub(crate) pace: Option<Box<Pace>>,
+    /// Not read until the disk follows.
+    pub(crate) waits_for_disk: bool,
     /// Whether the shell has been told of the output.
     pub(crate) announced: bool,
     /// Whether somebody looks at its packets.
@@ -117,6 +119,7 @@ impl Connection {
             taken: 0,
             counted: 0,
             pace: Pace::new(limits, now.instant),
+            waits_for_disk: false,
             announced: false,
             traced: false,
         }

@@ -14,7 +14,7 @@ use super::{Core, End, Now};
 pub(crate) enum Reading {
     /// Everything whole was dealt with.
     On,
-    /// The client has as many unacknowledged messages as it may, waits for CONNACK, or sent more a
+    /// The client has as many unacknowledged messages as it may, waits for the disk, or sent more a
     /// second than it may: hand the rest over again once the connection is announced, and read
     /// nothing until then.
     Paused,
@@ -34,6 +34,11 @@ impl Core {
                 break;
             }
             if !self.is_within_pace(now, key) {
+                reading = Reading::Paused;
+                break;
+            }
+            let first = buffer.first().copied();
+            if first.is_some_and(|first| self.waits_for_disk(key, first)) {
                 reading = Reading::Paused;
                 break;
             }

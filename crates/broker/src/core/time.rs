@@ -111,7 +111,8 @@ impl Core {
         let Some(keep_alive) = serving.map(|serving| serving.keep_alive) else {
             return;
         };
-        if keep_alive.expired(now.instant) && self.is_paused_for_pace(key) {
+        let held = self.is_paused_for_pace(key) || self.is_held_by_disk(key);
+        if keep_alive.expired(now.instant) && held {
             self.wake_at(now.instant + SWEEP_EVERY, Timer::KeepAlive(key));
         } else if keep_alive.expired(now.instant) {
             // spec aws-iot [MQ-13]; spec mqtt5 [MQTT-3.1.2-22]

@@ -89,7 +89,6 @@ pub(crate) struct ThreadOptions {
     pub(crate) denials: gateway::Denials,
     pub(crate) limits: Limits,
     pub(crate) write_timeout: Duration,
-    pub(crate) store_backlog_max: u64,
     pub(crate) review_timeout: Duration,
     pub(crate) receipts: Arc<Receipts>,
     pub(crate) persisted: watch::Sender<u64>,
@@ -176,7 +175,6 @@ fn live(
         sockets,
         executor,
         options.persisted.clone(),
-        options.store_backlog_max,
     ));
     shell.with(Core::tick);
     let access = Rc::new(Access::new(

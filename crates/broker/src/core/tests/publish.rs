@@ -433,3 +433,55 @@ fn a_message_that_ended_its_connection_is_judged_anew_when_it_is_repeated() {
         assert_eq!(world.told(client), format!("{first} PUBACK(2)"));
     }
 }
+
+#[test]
+fn a_disk_that_does_not_follow_holds_up_only_what_needs_it() {
+    let config = BrokerConfig {
+        store_backlog_max: 16,
+        ..BrokerConfig::default()
+    };
+    let mut world = World::with(Profile::Standard, &config);
+    let away = world.join(&Device::new("r"), persistent(V5, "away"));
+    world.subscribe(away, "kept", 1);
+    world.lose(away);
+    let live = world.listener("live");
+    let mut connect = clean(V5, "s");
+    connect.keep_alive_s = 60;
+    let sender = world.join(&Device::new("s"), connect);
+    let other = world.join(&Device::new("o"), clean(V5, "o"));
+    world.prompt_disk = false;
+    let mut bytes = BytesMut::new();
+    for number in 1..=40 {
+        let message = Packet::Publish(publish("kept", "x", 1, number));
+        mqtt::encode(&message, V5, &mut bytes).expect("a valid packet");
+    }
+    let reading = world.core.received(world.now, sender.key, &mut bytes);
+    world.turn();
+    assert_eq!(reading, Reading::Paused);
+    assert!(world.core.store_backlog() < 32, "what waits is bounded");
+    assert_eq!(world.told(sender), "");
+    // The others go on with what needs no disk, and this client is not taken for a silent one.
+    world.send(other, &Packet::Publish(publish("live", "on", 0, 0)));
+    assert_eq!(world.told(live), "live=on@0");
+    world.advance(600_000);
+    assert!(!world.is_closed(sender));
+    for packet in [
+        subscribe("a", 1),
+        unsubscribe("a"),
+        Packet::Publish(publish("live", "x", 1, 1)),
+    ] {
+        let mut held = BytesMut::new();
+        mqtt::encode(&packet, V5, &mut held).expect("a valid packet");
+        let reading = world.core.received(world.now, other.key, &mut held);
+        assert_eq!(reading, Reading::Paused, "{packet:?}");
+    }
+    // Once the disk follows everything is taken.
+    world.prompt_disk = true;
+    world.sync();
+    while !bytes.is_empty() {
+        world.core.received(world.now, sender.key, &mut bytes);
+        world.turn();
+    }
+    let told: Vec<String> = (1..=40).map(|number| format!("PUBACK({number})")).collect();
+    assert_eq!(world.told(sender), told.join(" "));
+}
