@@ -135,6 +135,9 @@ pub fn policy_now(
         .transpose()
 }
 
+/// The policies of a group, and the things below it.
+pub type GroupNow = (Vec<NamedPolicy>, BTreeSet<String>);
+
 /// The policies attached to a group, and the things in it or below it; `None` when those are more
 /// than `things_max`. A group that is not there has neither.
 ///
@@ -146,7 +149,7 @@ pub fn group_now(
     name: &str,
     documents: &Documents,
     things_max: usize,
-) -> Result<Option<(Vec<NamedPolicy>, BTreeSet<String>)>, ApiError> {
+) -> Result<Option<GroupNow>, ApiError> {
     let rows = i64::try_from(things_max.saturating_add(1)).unwrap_or(i64::MAX);
     let things = store::groups::members(tx, name, true, "", rows)?;
     if things_max < things.len() {

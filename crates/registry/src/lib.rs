@@ -40,7 +40,9 @@ use model::{ApiError, CertificateId};
 use serde::Serialize;
 use storage::{Migration, Tx};
 
-pub use authorization::{Documents, facts, group_now, policies_of, policy_now, things_of};
+pub use authorization::{
+    Documents, GroupNow, facts, group_now, policies_of, policy_now, things_of,
+};
 pub use config::RegistryConfig;
 pub use endpoint::Endpoints;
 pub use limits::Limits;

@@ -51,8 +51,14 @@ fn what_changed_is_replaced_and_nothing_else() {
         facts: Arc::new(Facts {
             certificate: None,
             things: vec![
-                thing("t", &[("g", &[a.clone()]), ("h", &[b.clone()])]),
-                thing("u", &[("g", &[a.clone()])]),
+                thing(
+                    "t",
+                    &[
+                        ("g", std::slice::from_ref(&a)),
+                        ("h", std::slice::from_ref(&b)),
+                    ],
+                ),
+                thing("u", &[("g", std::slice::from_ref(&a))]),
             ],
             policies: vec![a, b],
         }),
