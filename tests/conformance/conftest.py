@@ -178,7 +178,7 @@ def broker(request, servers):
         request.node.add_marker(pytest.mark.xfail(strict=True, reason=reason))
     server = servers(request.param)
     # What is known not to come is not waited for as long.
-    server.patience_s = 1 if reason else wire.PATIENCE_S
+    server.patience_s = 0.3 if reason else wire.PATIENCE_S
     return server
 
 
