@@ -84,3 +84,28 @@ fn colour(peer: Name) -> &'static str {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::load::scenario::Scenario;
+
+    #[test]
+    fn a_bar_is_as_long_as_its_share_of_the_longest() {
+        let row = Row {
+            scenario: Scenario::FanIn0,
+            figure: "a < b & c".to_owned(),
+            medians: BTreeMap::from([(Name::Palisade, 1.0), (Name::Mosquitto, 4.0)]),
+            ratio: Some(0.25),
+            target: None,
+        };
+        let svg = group(&row, 0);
+        let longest = (WIDTH - LABEL - 190) as f64;
+        for width in [longest, longest / 4.0] {
+            assert!(svg.contains(&format!("width=\"{width:.1}\"")), "{svg}");
+        }
+        assert!(svg.contains("a &lt; b &amp; c"), "{svg}");
+    }
+}
