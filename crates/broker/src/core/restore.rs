@@ -57,10 +57,19 @@ impl Core {
                     let message = Ledger::message_with_id(id, publish, None, expires_at);
                     messages.extend(message.map(|message| (id, message)));
                 }
-                Err(error) => tracing::error!(message = id, %error, "a stored message is lost"),
+                Err(error) => {
+                    tracing::error!(message = id, %error, "a stored message is lost");
+                    self.journal.write(Op::MessageEnd { id });
+                }
             }
         }
         self.restore_entries(stored.entries, &messages);
+        // Those that waited may be gone: a shared subscription lives as long as its members.
+        for (id, message) in messages {
+            if Rc::strong_count(&message) == 1 {
+                self.journal.write(Op::MessageEnd { id });
+            }
+        }
         for key in ended {
             self.start_clocks(now, key);
         }

@@ -142,3 +142,23 @@ fn a_member_that_may_not_receive_is_passed_over() {
     assert_eq!(world.sent(cannot).len(), 0);
     assert_eq!(world.sent(can).len(), 6);
 }
+
+#[test]
+fn what_no_member_is_left_for_leaves_no_trace_after_a_crash() {
+    const SHARED: &str = "$share/g/t";
+    let mut world = World::standard();
+    let stored = world.join(&Device::new("a"), persistent(V5, "stored"));
+    world.subscribe(stored, SHARED, 2);
+    world.lose(stored);
+    let passing = world.join(&Device::new("b"), clean(V5, "passing"));
+    world.subscribe(passing, SHARED, 2);
+    let sender = world.join(&Device::new("s"), clean(V5, "s"));
+    world.send(sender, &Packet::Publish(publish("t", "x", 2, 1)));
+    assert_eq!(world.told(passing), "t=x@2#1");
+    // The one that would have come back for it does not any more.
+    world.join(&Device::new("a"), clean(V5, "stored"));
+    world.crash();
+    world.sync();
+    assert!(world.disk.entries.is_empty());
+    world.disk.check();
+}

@@ -197,6 +197,8 @@ impl Model {
         if discards {
             known.exists = None;
             known.owed.clear();
+            known.received.clear();
+            known.last.clear();
             self.doubt_group(client);
         }
     }
