@@ -350,7 +350,7 @@ def test_every_setting_and_metric_is_documented(platform):
     assert documented == {row["key"] for row in rows}
     # A metric with labels is shown once there is one to show.
     platform.client("sts").get_caller_identity()
-    named = re.findall(r"`((?:gateway|broker)_[a-z_]+)`",
+    named = re.findall(r"`((?:gateway|broker|palisade)_[a-z_]+)`",
                        (ROOT / "docs/operating.md").read_text())
     served = re.findall(r"^# TYPE (\S+)", platform.metrics(), re.MULTILINE)
     assert {name.removesuffix("_total") for name in named} == set(served)
