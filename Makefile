@@ -7,7 +7,7 @@ SHELL := /bin/bash
 VENV := .venv
 CARGO := cargo
 
-.PHONY: demo test soak bench lint fmt setup-test setup-demo test-rust test-clients operations fuzz clean
+.PHONY: demo test soak bench bench-hostile lint fmt setup-test setup-demo test-rust test-clients operations fuzz clean
 
 demo:
 	@scripts/setup demo
@@ -32,6 +32,12 @@ bench:
 	@echo "==> building"
 	@$(CARGO) build --release -p palisade -p bench
 	@target/release/palisade-bench run $(BENCH_FLAGS)
+
+# What one hostile client costs the others: CPU of the broker per message of theirs, five rounds.
+bench-hostile:
+	@scripts/setup test
+	@$(CARGO) build --release -p palisade
+	@PALISADE_TEST_BINARY=target/release/palisade $(VENV)/bin/python scripts/hostile.py
 
 lint:
 	@scripts/setup lint
