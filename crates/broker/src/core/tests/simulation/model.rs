@@ -38,6 +38,8 @@ pub(super) struct Subscribed {
     pub(super) qos: u8,
     /// UNSUBACK has come.
     pub(super) ended: Option<u64>,
+    /// When one before it ended: what came through that may still wait.
+    pub(super) before: Option<u64>,
 }
 
 /// What is known of the session of a client.
@@ -366,12 +368,14 @@ impl Model {
         );
         let known = &self.sessions[client];
         let fits = |(filter, subscribed): (&&str, &Subscribed)| {
+            // What waits for a group goes to whoever joins it.
+            let since = retained
+                || *filter == SHARED
+                || message.acknowledged.is_none_or(|at| subscribed.asked < at);
+            let until = |ended| message.sent < ended;
             filter_matches(filter, message.topic)
-                && subscribed.ended.is_none_or(|ended| message.sent < ended)
-                // What waits for a group goes to whoever joins it.
-                && (retained
-                    || *filter == SHARED
-                    || message.acknowledged.is_none_or(|at| subscribed.asked < at))
+                && (subscribed.before.is_some_and(until)
+                    || (since && subscribed.ended.is_none_or(until)))
         };
         assert!(
             known.subscriptions.iter().any(fits),

@@ -91,7 +91,9 @@ impl Simulation {
             }
             50..68 => {
                 let filter = self.random.pick(&FILTERS);
-                let qos = self.random.pick(&[0, 1, 2]);
+                // A member at QoS 0 may lose what is given to it.
+                let most = self.random.pick(&[0, 1, 2]);
+                let qos = if filter == SHARED { most.max(1) } else { most };
                 self.subscribe(client, filter, qos);
             }
             68..74 => {
@@ -237,10 +239,14 @@ impl Simulation {
             granted: None,
             qos,
             ended: None,
+            before: None,
         };
         let known = subscriptions.entry(filter).or_insert(fresh);
         if known.ended.is_some() {
-            *known = fresh;
+            *known = Subscribed {
+                before: known.ended,
+                ..fresh
+            };
         }
         known.granted = None;
         self.note(|| format!("{client} subscribes to {filter} at {qos}"));
