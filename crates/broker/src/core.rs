@@ -426,16 +426,16 @@ impl Core {
 
     /// Puts off the end of a connection to the end of the turn. The first reason given stands.
     fn end(&mut self, connection: Key<Connection>, end: End) {
-        if self.connections.get(connection).is_some()
-            && !self.ending.iter().any(|(key, _)| *key == connection)
+        if let Some(found) = self.connections.get_mut(connection)
+            && !found.ends
         {
+            found.ends = true;
             self.ending.push((connection, end));
         }
     }
 
     /// Ends what has to end, and tells the shell of new output. Every event closes with this.
     fn settle(&mut self, now: Now) {
-        self.read_on_behind_disk(now);
         self.open_gates();
         while !self.ending.is_empty() {
             for (key, end) in std::mem::take(&mut self.ending) {
@@ -443,6 +443,7 @@ impl Core {
             }
             self.open_gates();
         }
+        self.read_on_behind_disk(now);
         self.images.clear();
         if self.traces.have_output() {
             self.trace_output(now);

@@ -4,6 +4,7 @@
 //! What is not asked for here (acknowledgements, the end of connections) adds a bounded number of
 //! ops for each connection.
 
+use mqtt::Version;
 use mqtt::packet::PacketType;
 
 use super::arena::Key;
@@ -13,7 +14,7 @@ use super::{Core, Now};
 impl Core {
     /// Whether a packet of `key` that begins with `first` is left unread for now.
     pub(super) fn waits_for_disk(&mut self, key: Key<Connection>, first: u8) -> bool {
-        if self.journal.backlog() < self.settings.limits.store_backlog_max || !adds(first) {
+        if self.journal.awaited() < self.settings.limits.store_backlog_max || !adds(first) {
             return false;
         }
         if let Some(connection) = self.connections.get_mut(key)
@@ -28,7 +29,7 @@ impl Core {
     /// Has those read on who waited, once the disk follows.
     pub(super) fn read_on_behind_disk(&mut self, now: Now) {
         if self.behind_disk.is_empty()
-            || self.settings.limits.store_backlog_max <= self.journal.backlog()
+            || self.settings.limits.store_backlog_max <= self.journal.awaited()
         {
             return;
         }
@@ -49,11 +50,19 @@ impl Core {
 
     /// Whether `key` is not read because of the disk: it is not silent then.
     pub(super) fn is_held_by_disk(&self, key: Key<Connection>) -> bool {
-        let connection = self.connections.get(key);
-        connection.is_some_and(|connection| {
-            let welcomed = connection.serving().is_none_or(|serving| serving.welcomed);
-            connection.waits_for_disk || !welcomed
-        })
+        let Some(connection) = self.connections.get(key) else {
+            return false;
+        };
+        let Some(serving) = connection.serving() else {
+            return connection.waits_for_disk;
+        };
+        // A 3.1.1 client whose window is full is not read either, its pings included.
+        let owed = self.sessions.get(serving.session).is_some_and(|session| {
+            session.version == Version::V311
+                && session.inbound.owes()
+                && !session.inbound.has_room()
+        });
+        connection.waits_for_disk || !serving.welcomed || owed
     }
 }
 

@@ -69,6 +69,10 @@ pub(crate) struct Connection {
     pub(crate) pace: Option<Box<Pace>>,
     /// Not read until the disk follows.
     pub(crate) waits_for_disk: bool,
+    /// It ends once the event at hand is dealt with.
+    pub(crate) ends: bool,
+    /// Bytes of deliveries that wait for the disk.
+    pub(crate) gated_bytes: usize,
     /// Whether the shell has been told of the output.
     pub(crate) announced: bool,
     /// Whether somebody looks at its packets.
@@ -120,6 +124,8 @@ impl Connection {
             counted: 0,
             pace: Pace::new(limits, now.instant),
             waits_for_disk: false,
+            ends: false,
+            gated_bytes: 0,
             announced: false,
             traced: false,
         }
@@ -141,7 +147,7 @@ impl Connection {
 
     /// Bytes that wait for its socket.
     pub(crate) fn waiting_bytes(&self) -> usize {
-        self.output.len() + self.taken
+        self.output.len() + self.taken + self.gated_bytes
     }
 
     /// The version it speaks, once known.

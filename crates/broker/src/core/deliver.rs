@@ -230,6 +230,10 @@ impl Core {
         if let Some(session) = self.sessions.get_mut(key) {
             session.held = session.held.saturating_add(1);
         }
+        if let Some(found) = self.connections.get_mut(connection) {
+            found.gated_bytes += bytes.len();
+            self.outputs.recount(found);
+        }
         let gated = Gated::Deliver {
             session: key,
             connection,

@@ -26,6 +26,9 @@ impl Core {
         self.forget_principal(&connection, key);
         self.negotiated.end(connection.peer.negotiated);
         self.outputs.forget(&mut connection);
+        if connection.gated_bytes > 0 {
+            self.forget_deliveries(key);
+        }
         let welcomed = connection.serving().is_some_and(|one| one.welcomed);
         if welcomed
             && connection.version() == Some(Version::V5)

@@ -166,10 +166,22 @@ impl Core {
             } => {
                 self.let_go(session, connection);
                 if let Some(found) = self.connections.get_mut(connection) {
+                    found.gated_bytes = found.gated_bytes.saturating_sub(bytes.len());
                     self.spare.lend(&mut found.output);
                     found.output.extend_from_slice(&bytes);
                     self.announce(connection);
                 }
+            }
+        }
+    }
+
+    /// A connection is gone: what it was to be sent need not wait for the disk any more.
+    pub(super) fn forget_deliveries(&mut self, gone: Key<Connection>) {
+        for gate in &mut self.gates {
+            if matches!(&gate.gated, Some(Gated::Deliver { connection, .. }) if *connection == gone)
+            {
+                gate.gated = None;
+                self.gates_passed += 1;
             }
         }
     }

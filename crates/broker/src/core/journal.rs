@@ -46,7 +46,8 @@ pub(crate) struct Journal {
     written: u64,
     /// The sequence up to which ops are on the disk.
     persisted: u64,
-    /// Ops taken and not on the disk yet.
+    /// Ops taken and not on the disk yet; of the history, and others.
+    history_under_way: usize,
     under_way: usize,
     /// Sequences of ops that came to nothing.
     undone: Vec<u64>,
@@ -196,11 +197,17 @@ impl Journal {
     pub(crate) fn persisted(&mut self, sequence: u64) {
         self.persisted = self.persisted.max(sequence);
         self.under_way = 0;
+        self.history_under_way = 0;
     }
 
     /// How many ops wait to be on the disk, those already taken included.
     pub(crate) fn backlog(&self) -> u64 {
-        (self.live + self.history.len() + self.under_way) as u64
+        self.awaited() + (self.history.len() + self.history_under_way) as u64
+    }
+
+    /// As [`Journal::backlog`] without the history, which nobody waits for.
+    pub(crate) fn awaited(&self) -> u64 {
+        (self.live + self.under_way) as u64
     }
 
     /// Whether a batch is to be taken now.
@@ -213,7 +220,7 @@ impl Journal {
         if self.live == 0 && !self.pending.is_empty() {
             self.reset();
         }
-        if self.live == 0 && self.under_way == 0 {
+        if self.awaited() == 0 {
             self.persisted = self.written;
         }
         std::mem::take(&mut self.undone)
@@ -238,6 +245,8 @@ impl Journal {
     /// Takes what was written since the last time; `None` when nothing was.
     pub(crate) fn take(&mut self) -> Option<Batch> {
         self.hurried = false;
+        self.history_under_way = self.history.len();
+        self.under_way = self.live;
         let mut ops: Vec<Op> = Vec::with_capacity(self.live + self.history.len());
         for pending in self.pending.drain(..).filter_map(|(_, pending)| pending) {
             ops.push(match pending {
@@ -255,7 +264,6 @@ impl Journal {
         if ops.is_empty() {
             return None;
         }
-        self.under_way = ops.len();
         let up_to = self.written;
         Some(Batch { ops, up_to })
     }

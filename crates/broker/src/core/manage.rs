@@ -38,6 +38,8 @@ pub(crate) enum PublishRefusal {
     TooLarge,
     /// The bound on retained messages.
     RetainedFull,
+    /// The disk does not follow.
+    Behind,
 }
 
 /// One retained message in a list.
@@ -152,6 +154,10 @@ impl Core {
         }
         if publish.payload.len() > self.limits().payload_bytes_max {
             return Err(PublishRefusal::TooLarge);
+        }
+        let stores = publish.retain || publish.qos != QoS::AtMostOnce;
+        if stores && self.limits().store_backlog_max <= self.journal.awaited() {
+            return Err(PublishRefusal::Behind);
         }
         self.counters.publishes += 1;
         self.distribute(now, publish, None, Cleared::for_platform());

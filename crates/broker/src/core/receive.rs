@@ -30,7 +30,7 @@ impl Core {
     ) -> Reading {
         let mut reading = Reading::On;
         while !buffer.is_empty() {
-            if self.ending.iter().any(|(ending, _)| *ending == key) {
+            if self.connections.get(key).is_some_and(|found| found.ends) {
                 break;
             }
             if !self.is_within_pace(now, key) {

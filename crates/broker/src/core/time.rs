@@ -35,6 +35,11 @@ pub(super) struct Due {
     what: Timer,
 }
 
+/// Timers that stand for something: four for a connection, two for a session.
+const TIMERS_EACH: usize = 4;
+/// Below this nobody looks for timers that stand for nothing.
+const TIMERS_MIN: usize = 1024;
+
 /// How often expired messages, idle rates and old presence numbers are looked for.
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -123,7 +128,32 @@ impl Core {
         }
     }
 
+    /// Forgets timers of connections that are gone and of sessions that were resumed since, once
+    /// they are most of all.
+    fn forget_timers(&mut self) {
+        let known = self.connections.len() + self.sessions.len();
+        if self.timers.len() <= TIMERS_MIN + TIMERS_EACH * known {
+            return;
+        }
+        let (connections, sessions) = (&self.connections, &self.sessions);
+        self.timers.retain(|Reverse(due)| match due.what {
+            Timer::Greeting(key) => connections
+                .get(key)
+                .is_some_and(|one| one.serving().is_none()),
+            Timer::KeepAlive(key) | Timer::CertificateEnd(key) | Timer::ReadOn(key) => {
+                connections.get(key).is_some()
+            }
+            Timer::SessionExpiry(key) => {
+                let left = sessions.get(key).and_then(|session| session.left);
+                left.is_some_and(|left| left.ends == due.at)
+            }
+            Timer::Will(key) => sessions.get(key).is_some(),
+            Timer::Traces | Timer::Sweep | Timer::Tell => true,
+        });
+    }
+
     fn sweep(&mut self, now: Now) {
+        self.forget_timers();
         for topic in self.retained.expired(now.wall) {
             self.remove_retained(&topic);
         }

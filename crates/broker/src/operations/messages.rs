@@ -119,6 +119,7 @@ fn refused(refusal: PublishRefusal) -> ApiError {
         PublishRefusal::RetainedFull => {
             ApiError::throttled("no more retained messages can be kept")
         }
+        PublishRefusal::Behind => ApiError::throttled("the disk does not follow; try again later"),
     }
 }
 

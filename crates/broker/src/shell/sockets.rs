@@ -11,6 +11,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -51,6 +52,8 @@ struct Socket {
     readable: bool,
     /// The peer may have ended its side: read until that is seen.
     read_closed: bool,
+    /// The connection is broken: nobody is there who could be waited for.
+    hung_up: bool,
     /// The operating system takes nothing now.
     blocked: bool,
     /// The core reads no more until something was sent.
@@ -131,6 +134,7 @@ impl Sockets {
                 outgoing: client.outgoing,
                 readable: false,
                 read_closed: false,
+                hung_up: false,
                 blocked: false,
                 paused: false,
                 queued: true,
@@ -170,7 +174,9 @@ impl Sockets {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             socket.readable = true;
             socket.read_closed |= event.is_read_closed() || event.is_error();
-            if !socket.queued && !socket.paused {
+            // What was read of it already may still be dealt with; more does not matter.
+            socket.hung_up |= socket.paused && (event.is_error() || event.is_write_closed());
+            if !socket.queued && (!socket.paused || socket.hung_up) {
                 socket.queued = true;
                 self.ready.push(token);
             }
@@ -262,9 +268,18 @@ impl Sockets {
         if let Some(since) = socket.stalled_since.take() {
             self.stalled.remove(&(since, token));
         }
-        if socket.take_leave(last, &mut self.outbox).is_err() || !socket.blocked {
+        if socket.take_leave(last, &mut self.outbox).is_err() {
             self.sockets.remove(&token);
             return;
+        }
+        if !socket.blocked {
+            // With unread bytes of its peer a close would reset the connection, and the last bytes
+            // with it. They have until the end of the lingering to get through.
+            let lingers = socket.readable && socket.tcp.shutdown(Shutdown::Write).is_ok();
+            if !lingers {
+                self.sockets.remove(&token);
+                return;
+            }
         }
         let by = Instant::now() + LINGER;
         socket.closes_by = Some(by);
@@ -301,10 +316,32 @@ impl Socket {
         (scratch, inbox, outbox): (&mut Vec<u8>, &mut BytesMut, &mut Vec<u8>),
     ) -> io::Result<bool> {
         inbox.clear();
-        if !self.plain.is_empty() {
-            inbox.extend_from_slice(&self.plain);
-            self.plain = BytesMut::new();
+        // A large packet that comes in small pieces stays where it is.
+        let continues = !self.plain.is_empty();
+        if continues {
+            std::mem::swap(&mut self.plain, inbox);
         }
+        let again = self.read_into(core, now, (&mut *scratch, &mut *inbox, outbox));
+        if continues {
+            std::mem::swap(&mut self.plain, inbox);
+            if self.plain.is_empty() {
+                self.plain = BytesMut::new();
+            }
+        } else if !inbox.is_empty() {
+            self.plain = BytesMut::from(inbox.as_ref());
+        }
+        if self.ended && !self.paused || self.hung_up {
+            core.closed(now, self.key);
+        }
+        again
+    }
+
+    fn read_into(
+        &mut self,
+        core: &mut Core,
+        now: Now,
+        (scratch, inbox, outbox): (&mut Vec<u8>, &mut BytesMut, &mut Vec<u8>),
+    ) -> io::Result<bool> {
         let mut is_new = true;
         self.paused = false;
         let mut taken = 0;
@@ -320,13 +357,6 @@ impl Socket {
             let before = inbox.len();
             taken += self.read_once(scratch, inbox, outbox)?;
             is_new = inbox.len() > before;
-        }
-        if !inbox.is_empty() {
-            self.plain = BytesMut::from(inbox.as_ref());
-            inbox.clear();
-        }
-        if self.ended && !self.paused {
-            core.closed(now, self.key);
         }
         Ok(self.readable && !self.paused)
     }

@@ -30,6 +30,8 @@ use crate::store;
 const PENDING_ACTIVATION: &str = "PENDING_ACTIVATION";
 /// Stands for a wake-up by another thread; no connection has it, as no index is this large.
 const WOKEN: Token = Token(usize::MAX);
+/// Calls taken before it is the clients' turn.
+const CALLS_PER_TURN: u32 = 64;
 /// Events taken from the operating system at once.
 const EVENTS_MAX: usize = 1024;
 /// How often what was counted is put where metrics are read.
@@ -267,7 +269,14 @@ async fn take_calls(options: ThreadOptions, shell: Rc<Shell>, access: Rc<Access>
         directory,
         access,
     });
+    let mut in_turn = 0;
     while let Some(call) = calls.recv().await {
+        in_turn += 1;
+        if CALLS_PER_TURN <= in_turn {
+            // However many callers there are, clients get their turns.
+            in_turn = 0;
+            tokio::task::yield_now().await;
+        }
         match call {
             Call::Run(request) => request(&shell),
             Call::Arrive(arrival) => {
