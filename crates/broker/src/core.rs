@@ -436,12 +436,12 @@ impl Core {
 
     /// Ends what has to end, and tells the shell of new output. Every event closes with this.
     fn settle(&mut self, now: Now) {
-        self.open_gates();
+        self.open_gates(now);
         while !self.ending.is_empty() {
             for (key, end) in std::mem::take(&mut self.ending) {
                 self.depart(now, key, &end);
             }
-            self.open_gates();
+            self.open_gates(now);
         }
         self.read_on_behind_disk(now);
         self.images.clear();

@@ -21,7 +21,7 @@ use super::arena::Key;
 use super::connection::Connection;
 use super::images::{Class, ImageKey};
 use super::message::{Entry, Life, Message, Terms};
-use super::session::{Session, SubscriptionOptions};
+use super::session::Session;
 use super::{Core, Effect, Gated, Now};
 use crate::store::Op;
 
@@ -116,7 +116,7 @@ impl Core {
 
     /// Judges a delivery; a refusal is taken down and drops the message, the connection stays.
     // spec aws-iot [7.2]: `iot:Receive` at each delivery.
-    fn may_receive(&mut self, now: Now, key: Key<Session>, message: &Message) -> bool {
+    pub(super) fn may_receive(&mut self, now: Now, key: Key<Session>, message: &Message) -> bool {
         let session = self.sessions.get(key);
         let Some(connection) = session.and_then(|session| session.connection) else {
             return false;
@@ -204,11 +204,12 @@ impl Core {
         &mut self,
         key: Key<Session>,
         connection: Key<Connection>,
-        (message, image): (&Message, ImageKey),
-        packet_id: Option<NonZeroU16>,
+        (message, image): (&Rc<Message>, ImageKey),
+        in_flight: Option<(NonZeroU16, QoS)>,
         dup: bool,
         after_disk: bool,
     ) {
+        let packet_id = in_flight.map(|(packet_id, _)| packet_id);
         self.counters.deliveries += 1;
         let Some(session) = self.sessions.get_mut(key) else {
             return;
@@ -238,6 +239,8 @@ impl Core {
             session: key,
             connection,
             bytes,
+            message: Rc::clone(message),
+            in_flight,
         };
         self.gate_behind_all(gated);
     }
@@ -308,7 +311,7 @@ impl Core {
                     });
                 }
                 let after_disk = stored && terms.qos == QoS::ExactlyOnce;
-                let packet_id = Some(packet_id);
+                let packet_id = Some((packet_id, terms.qos));
                 self.transmit(
                     key,
                     connection,
@@ -330,48 +333,6 @@ impl Core {
         let bytes = self.images.get(image).map(mqtt::PublishImage::packet_bytes);
         let max = serving.map(|serving| serving.receiver.packet_bytes_max);
         bytes.zip(max).is_some_and(|(bytes, max)| bytes <= max)
-    }
-
-    /// Sends an entry of a shared subscription through `key`; gives it back when that cannot take
-    /// it now, or may not have it.
-    pub(super) fn hand_over(
-        &mut self,
-        now: Now,
-        key: Key<Session>,
-        mut entry: Entry,
-        options: SubscriptionOptions,
-    ) -> Option<Entry> {
-        let waits_own = self
-            .sessions
-            .get(key)
-            .is_some_and(|session| !session.queue.is_empty());
-        if waits_own || !self.can_send(key) || !self.may_receive(now, key, &entry.message) {
-            return Some(entry);
-        }
-        let message = Rc::clone(&entry.message);
-        entry.qos = message.qos().min(options.qos);
-        entry.retain = message.publish().retain && options.retain_as_published;
-        entry.identifier = options.identifier;
-        if entry.qos == QoS::AtMostOnce {
-            let terms = Terms {
-                qos: entry.qos,
-                retain: entry.retain,
-                identifier: entry.identifier,
-            };
-            self.offer(now, key, &message, terms);
-            self.finish(entry, true);
-            return None;
-        }
-        // spec mqtt5 [MQTT-4.8.2-4]: QoS 2 is completed with the member it was begun with.
-        let holder = self.sessions.get(key).and_then(Session::holder);
-        if entry.qos == QoS::ExactlyOnce && holder.is_some() {
-            entry = self
-                .ledger
-                .rehome(entry, holder.as_deref(), &mut self.journal);
-            entry.group = None;
-        }
-        self.dispatch_entry(now, key, entry);
-        None
     }
 
     /// Sends again what was in flight, then what waits, as far as there is room.
@@ -443,7 +404,7 @@ impl Core {
                     match image {
                         Some(image) => {
                             let after_disk = stored && terms.qos == QoS::ExactlyOnce;
-                            let packet_id = Some(packet_id);
+                            let packet_id = Some((packet_id, terms.qos));
                             self.transmit(
                                 key,
                                 connection,
@@ -462,7 +423,7 @@ impl Core {
 
     /// Forgets a message in flight that may not be sent again. A QoS 2 client may have it: its
     /// packet id is free only once the client says so.
-    fn give_up(
+    pub(super) fn give_up(
         &mut self,
         key: Key<Session>,
         connection: Key<Connection>,

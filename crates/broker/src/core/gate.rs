@@ -4,13 +4,17 @@
 //! nothing because its receiver has the message: then the answer may leave and the disk was not
 //! needed. Everything else waits for all that was written before it.
 
+use std::num::NonZeroU16;
+use std::rc::Rc;
+
 use bytes::Bytes;
 use mqtt::packet::AckProperties;
 use mqtt::session::Ticket;
-use mqtt::{Packet, ReasonCode};
+use mqtt::{Packet, QoS, ReasonCode};
 
 use super::arena::Key;
 use super::connection::Connection;
+use super::message::Message;
 use super::session::Session;
 use super::{Core, Now};
 
@@ -38,6 +42,10 @@ pub(super) enum Gated {
         session: Key<Session>,
         connection: Key<Connection>,
         bytes: Bytes,
+        /// What it is, to be judged when it leaves.
+        message: Rc<Message>,
+        /// Under which packet id and QoS it is in flight.
+        in_flight: Option<(NonZeroU16, QoS)>,
     },
 }
 
@@ -100,7 +108,7 @@ impl Core {
     }
 
     /// Lets pass what nothing is awaited for any more.
-    pub(super) fn open_gates(&mut self) {
+    pub(super) fn open_gates(&mut self, now: Now) {
         for sequence in self.journal.take_undone() {
             self.came_to_nothing(sequence);
         }
@@ -108,6 +116,13 @@ impl Core {
             && (gate.gated.is_none() || self.journal.is_persisted(gate.up_to))
         {
             match self.gates.pop_front().and_then(|gate| gate.gated) {
+                Some(Gated::Deliver {
+                    session,
+                    connection,
+                    bytes,
+                    message,
+                    in_flight,
+                }) => self.deliver(now, (session, connection), &bytes, &message, in_flight),
                 Some(gated) => self.pass(gated),
                 None => self.gates_passed = self.gates_passed.saturating_sub(1),
             }
@@ -159,19 +174,33 @@ impl Core {
                 }
                 self.send(connection, &packet);
             }
-            Gated::Deliver {
-                session,
-                connection,
-                bytes,
-            } => {
-                self.let_go(session, connection);
-                if let Some(found) = self.connections.get_mut(connection) {
-                    found.gated_bytes = found.gated_bytes.saturating_sub(bytes.len());
-                    self.spare.lend(&mut found.output);
-                    found.output.extend_from_slice(&bytes);
-                    self.announce(connection);
-                }
+            // Judged with the time: see `Core::open_gates`.
+            Gated::Deliver { .. } => {}
+        }
+    }
+
+    /// A delivery may leave, if its receiver may still have it.
+    fn deliver(
+        &mut self,
+        now: Now,
+        (session, connection): (Key<Session>, Key<Connection>),
+        bytes: &[u8],
+        message: &Message,
+        in_flight: Option<(NonZeroU16, QoS)>,
+    ) {
+        self.let_go(session, connection);
+        let Some(found) = self.connections.get_mut(connection) else {
+            return;
+        };
+        found.gated_bytes = found.gated_bytes.saturating_sub(bytes.len());
+        if self.may_receive(now, session, message) {
+            if let Some(found) = self.connections.get_mut(connection) {
+                self.spare.lend(&mut found.output);
+                found.output.extend_from_slice(bytes);
             }
+            self.announce(connection);
+        } else if let Some((packet_id, qos)) = in_flight {
+            self.give_up(session, connection, packet_id, qos);
         }
     }
 

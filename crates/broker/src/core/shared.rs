@@ -210,6 +210,48 @@ impl Core {
         Some(entry)
     }
 
+    /// Sends an entry of a shared subscription through `key`; gives it back when that cannot take
+    /// it now, or may not have it.
+    pub(super) fn hand_over(
+        &mut self,
+        now: Now,
+        key: Key<Session>,
+        mut entry: Entry,
+        options: SubscriptionOptions,
+    ) -> Option<Entry> {
+        let waits_own = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| !session.queue.is_empty());
+        if waits_own || !self.can_send(key) || !self.may_receive(now, key, &entry.message) {
+            return Some(entry);
+        }
+        let message = Rc::clone(&entry.message);
+        entry.qos = message.qos().min(options.qos);
+        entry.retain = message.publish().retain && options.retain_as_published;
+        entry.identifier = options.identifier;
+        if entry.qos == QoS::AtMostOnce {
+            let terms = Terms {
+                qos: entry.qos,
+                retain: entry.retain,
+                identifier: entry.identifier,
+            };
+            self.offer(now, key, &message, terms);
+            self.finish(entry, true);
+            return None;
+        }
+        // spec mqtt5 [MQTT-4.8.2-4]: QoS 2 is completed with the member it was begun with.
+        let holder = self.sessions.get(key).and_then(Session::holder);
+        if entry.qos == QoS::ExactlyOnce && holder.is_some() {
+            entry = self
+                .ledger
+                .rehome(entry, holder.as_deref(), &mut self.journal);
+            entry.group = None;
+        }
+        self.dispatch_entry(now, key, entry);
+        None
+    }
+
     /// Keeps what nobody can take now if somebody persistent may come back for it.
     fn keep_or_drop(&mut self, key: Key<Group>, entry: Entry) {
         if self.has_stored_member(key) && self.may_wait(key, &entry.message) {

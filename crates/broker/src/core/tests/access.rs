@@ -48,6 +48,35 @@ fn a_lost_permission_to_connect_ends_the_connection() {
     }
 }
 
+// tests aws-iot [G-5]: what waits for the disk is judged when it leaves.
+#[test]
+fn a_right_that_is_lost_while_a_delivery_waits_for_the_disk_is_lost() {
+    let denied = policy(&[
+        "Allow Connect *",
+        "Allow Subscribe *",
+        "Deny Receive secret",
+    ]);
+    let mut world = World::standard();
+    let device = Device::new("d");
+    let client = world.join(&device, persistent(V5, "c"));
+    world.subscribe(client, "#", 2);
+    let sender = world.join(&Device::new("s"), clean(V5, "s"));
+    world.prompt_disk = false;
+    world.send(sender, &Packet::Publish(publish("secret", "1", 2, 1)));
+    world.send(sender, &Packet::Publish(publish("secret", "2", 0, 0)));
+    assert_eq!(world.told(client), "", "the packet id is not on the disk");
+    world.review(&device, &Device::allowed("d", &denied).active());
+    world.sync();
+    world.sync();
+    let told = world.told(client);
+    assert!(!told.contains("secret"), "{told}");
+    // Whatever became of it, the exchange can be completed and nothing is left of the message.
+    world.send(client, &Packet::PubComp(Ack::success(id(1))));
+    world.sync();
+    assert!(!world.is_closed(client));
+    assert!(world.disk.entries.is_empty(), "{:?}", world.disk.entries);
+}
+
 // tests aws-iot [MQ-24], [PL-51]
 #[test]
 fn lost_subscriptions_are_taken_away_and_deliveries_stop_at_once() {
