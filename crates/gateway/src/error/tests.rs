@@ -23,7 +23,7 @@ fn one_exception_has_another_status_in_another_service() {
     of("iot", "InvalidRequestException", 400);
     of("iot", "ThrottlingException", 400);
     of("iot-data", "ThrottlingException", 429);
-    of("palisade", "ThrottlingException", 400);
+    of("palisade", "ThrottlingException", 429);
     of("iot", "UnauthorizedException", 401);
     of("iot", "ServiceQuotaExceededException", 402);
     of("iot-data", "ForbiddenException", 403);
