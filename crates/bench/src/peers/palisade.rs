@@ -105,7 +105,9 @@ impl Peer for Palisade {
             // All idle connections are of one certificate, and few certificates connect again and
             // again.
             .arg("--set=broker.connections_per_principal_max=1000000")
-            .arg("--set=broker.connects_per_principal_s=1000000");
+            .arg("--set=broker.connects_per_principal_s=1000000")
+            // Some seconds of insertions are more than the default bound keeps.
+            .arg("--set=broker.queue_bytes_max=8589934592");
         for name in ["mqtt", "device", "https", "control", "operator"] {
             command.arg(format!("--listen-{name}=127.0.0.1:0"));
         }
