@@ -38,7 +38,7 @@ use usage::{Usage, usage};
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(workers())
         .thread_name("palisade")
         .enable_all()
         .build();
@@ -107,6 +107,13 @@ fn sources(common: &Common, flags: Vec<(String, String)>) -> Result<Sources> {
         environment: std::env::vars().collect(),
         file: common.config.clone(),
     })
+}
+
+/// Threads for handshakes and HTTPS: the broker's own thread is busy on one of the processors, and
+/// one more than there are processors would only be switched to.
+fn workers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
+    processors.saturating_sub(1).max(1)
 }
 
 async fn run(arguments: Arguments) -> Result<()> {

@@ -89,6 +89,10 @@ impl Pace {
     }
 }
 
+/// How long a client that was too fast is at least left unread: its turns cost the others less when
+/// they are fewer, and what it may send meanwhile is kept for it.
+const REST_MIN: Duration = Duration::from_millis(50);
+
 impl Core {
     /// Whether a packet of `key` may be taken now; if not, the shell is told when it may.
     pub(super) fn is_within_pace(&mut self, now: Now, key: Key<Connection>) -> bool {
@@ -104,6 +108,7 @@ impl Core {
         };
         if !pace.paused {
             pace.paused = true;
+            let until = until.max(now.instant + REST_MIN);
             self.wake_at(until, Timer::ReadOn(key));
             self.reached(budget, key);
         }
