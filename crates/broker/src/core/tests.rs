@@ -16,6 +16,7 @@ mod retained;
 mod sessions;
 mod shared;
 mod simulation;
+mod stuck;
 mod subscribe;
 mod trace;
 mod wills;
