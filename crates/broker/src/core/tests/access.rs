@@ -310,3 +310,43 @@ fn a_fleet_is_judged_again_by_what_changed() {
         assert_eq!(world.told(*client), expected);
     }
 }
+
+/// How long it takes stands in `docs/promises.md`: `cargo test --release -p broker a_verdict_is
+/// -- --nocapture` prints it.
+#[test]
+fn a_verdict_is_remembered_on_its_session() {
+    let world = World::standard();
+    let lines = (0..11).map(|number| format!("Allow Publish topic/other/{number}/*"));
+    let mut lines: Vec<String> = lines.collect();
+    lines.push("Allow Publish topic/t/${iot:ClientId}/*".to_owned());
+    let text = policy(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let connection = policy::Connection {
+        client_id: Some("c".to_owned()),
+        source_ip: [127, 0, 0, 1].into(),
+        persistent: false,
+        last_will_topic: None,
+        has_will: false,
+        domain_name: None,
+        secure_transport: true,
+    };
+    let facts = Arc::new(Device::allowed("d", &text).facts());
+    let mut access = enforce::Access::new(facts, connection, &world.core.settings.grounds);
+    let topics = [topic("t/c/speed"), topic("t/c/heat"), topic("t/x/speed")];
+    let topics = topics.map(|topic| (enforce::topic_hash(&topic), topic));
+    let count = if cfg!(debug_assertions) {
+        1000
+    } else {
+        10_000_000
+    };
+    let mut allowed = 0;
+    let start = SystemClock.instant();
+    for (hash, topic) in topics.iter().cycle().take(3 * count) {
+        let action = policy::DeviceAction::Publish;
+        let cleared =
+            access.clear_topic(action, std::hint::black_box(topic), *hash, world.now.wall);
+        allowed += usize::from(cleared.is_some());
+    }
+    let took = SystemClock.instant() - start;
+    eprintln!("{} remembered verdicts in {took:?}", 3 * count);
+    assert_eq!(allowed, 2 * count);
+}
