@@ -18,7 +18,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/clients")]
 
 import wire  # noqa: E402
 from conftest import ACCOUNT, Platform  # noqa: E402
-from wire import PUBLISH, Wire, publish, subscribe  # noqa: E402
+from test_overload import flood, read_slowly, say_nonsense, subscribe_to_much  # noqa: E402
+from wire import PUBLISH, Wire, publish  # noqa: E402
 
 ROUNDS, SECONDS, PAIRS, RATE = 5, 3.0, 10, 2000
 # What holds a hostile client back; docs/settings.md.
@@ -68,25 +69,6 @@ class Others:
             time.sleep(0.002)
         assert sum(self.received) == self.sent, f"lost {self.sent - sum(self.received)}"
         return sent
-
-
-def flood(one):
-    one.send(publish("hostile/flood", b"x" * 128) * 100)
-
-
-def read_slowly(one):
-    one.send(subscribe("hostile/slow", qos=0))
-    one.send(publish("hostile/slow", b"x" * 30_000) * 20)
-
-
-def say_nonsense(one):
-    one.send(b"\x36\xff\xff\xff\xff\x7f" + b"\0" * 100)
-    one.rest()
-
-
-def subscribe_to_much(one):
-    one.send(subscribe(*(f"bomb/{time.monotonic_ns()}/{n}/+/#" for n in range(50))))
-    one.next()
 
 
 class Hostile:
